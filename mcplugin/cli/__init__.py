@@ -1,0 +1,16 @@
+"""The command line: one file a command."""
+
+import click
+
+from mcplugin.cli.run import run
+from mcplugin.cli.samplers import samplers
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="mcplugin")
+def main() -> None:
+    """Monte-Carlo Comptonisation with pluggable samplers of thermal electrons."""
+
+
+main.add_command(run)
+main.add_command(samplers)

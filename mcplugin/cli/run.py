@@ -1,0 +1,115 @@
+"""``mcplugin run``: from a configuration to a spectrum."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+
+from mcplugin.cli.output_folder import output_folder
+from mcplugin.cli.refusal import Refusal, WholeNumber
+from mcplugin.errors import McpluginError
+from mcplugin.transport import Configuration, Result, simulate
+from mcplugin.transport.simulation import Progress
+
+# What a shell reports for a program stopped by Ctrl-C.
+INTERRUPTED = 130
+
+
+@click.command(epilog="Example:  mcplugin run examples/ic4329a.toml --photons 1e6 --out ic4329a")
+@click.argument("config", type=click.Path(path_type=Path))
+@click.option("--sampler", help="Where electrons come from; see 'mcplugin samplers'.")
+@click.option("--photons", type=WholeNumber(1, 10**15), help="Number of seed photons.")
+@click.option("--seed", type=WholeNumber(0, 2**64 - 1), help="Seed of the random streams.")
+@click.option("--threads", type=WholeNumber(1, 4096), help="Worker threads; all cores by default.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="Folder for the results; by default named after CONFIG.",
+)
+@click.option("--overwrite", is_flag=True, help="Replace results in an existing folder.")
+@click.option("--quiet", is_flag=True, help="Print nothing but errors.")
+def run(
+    config: Path,
+    sampler: str | None,
+    photons: int | None,
+    seed: int | None,
+    threads: int | None,
+    out: Path | None,
+    overwrite: bool,
+    quiet: bool,
+) -> None:
+    """Follow photons through the plasma described in CONFIG (TOML).
+
+    Writes spectrum.fits, spectrum.png and summary.json. Options override the configuration.
+    Ctrl-C stops the run and leaves a valid partial result.
+    """
+    try:
+        configuration = Configuration.load(config)
+        folder = out or Path(config.stem)
+        with output_folder(folder, overwrite) as unfinished, _progress_bar(quiet) as progress:
+            listed = unfinished / "photons.h5" if configuration.tally.photon_list else None
+            result = simulate(
+                configuration,
+                sampler,
+                photons,
+                seed,
+                threads=threads,
+                progress=progress,
+                photon_list=listed,
+            )
+            result.write(unfinished)
+    except McpluginError as error:
+        raise Refusal(error) from error
+    if not quiet:
+        click.echo(_report(result, folder))
+    if result.interrupted:
+        summary = result.summary
+        click.echo(
+            f"interrupted: the result in {folder} is valid and holds {summary['photons']:,} of "
+            f"{summary['photons_requested']:,} photons",
+            err=True,
+        )
+        sys.exit(INTERRUPTED)
+
+
+def _report(result: Result, folder: Path) -> str:
+    s = result.summary
+    return "\n".join(
+        [
+            f"photons        {s['photons']:,} in = {s['escaped']:,} escaped "
+            f"+ {s['absorbed']:,} absorbed + {s['cut']:,} cut",
+            f"scatterings    {s['mean_scatterings']:.4g} per photon",
+            f"amplification  {s['amplification']:.5g} ± {s['amplification_error']:.2g}",
+            f"speed          {s['photons_per_second']:.3g} photons/s, "
+            f"{s['scatterings_per_second']:.3g} scatterings/s on {s['threads']} threads",
+            f"written        {folder}/spectrum.fits, spectrum.png, summary.json",
+        ]
+    )
+
+
+@contextmanager
+def _progress_bar(quiet: bool) -> Iterator[Progress | None]:
+    """A progress bar on a terminal; nothing in a pipe."""
+    if quiet or not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (
+        BarColumn(bar_width=None),
+        TextColumn("{task.percentage:>3.0f}% of {task.total:,} photons"),
+        TextColumn("{task.fields[rate]}"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task("photons", total=None, rate="starting")
+
+        def advance(done: int, total: int) -> None:
+            speed = bar.tasks[0].finished_speed or bar.tasks[0].speed
+            rate = f"{speed:,.0f} photons/s" if speed else ""
+            bar.update(task, completed=done, total=total, rate=rate)
+
+        yield advance

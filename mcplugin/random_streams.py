@@ -1,0 +1,120 @@
+"""One random-number stream per photon, so that a result never depends on who computed it.
+
+A stream is one row of a ``(n, 2)`` uint64 array: the state of a xoroshiro128++ generator
+(Blackman & Vigna 2021, ACM TOMS 47, 36), seeded from the run's seed and the photon's index
+through the SplitMix64 finaliser (Steele, Lea & Flood 2014). Kernels take ``(streams, i)`` and
+advance row ``i`` in place.
+"""
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mcplugin.domain import whole_number
+from mcplugin.errors import InputError
+from mcplugin.jit import kernel
+
+Streams = NDArray[np.uint64]
+
+_WEYL = np.uint64(0x9E3779B97F4A7C15)
+_MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
+_MIX_2 = np.uint64(0x94D049BB133111EB)
+
+
+@kernel
+def _mix(z: np.uint64) -> np.uint64:
+    z = (z ^ (z >> np.uint64(30))) * _MIX_1
+    z = (z ^ (z >> np.uint64(27))) * _MIX_2
+    return z ^ (z >> np.uint64(31))
+
+
+@kernel
+def _seed_streams(seed: np.uint64, first: np.uint64, streams: Streams) -> None:
+    origin = _mix(seed + _WEYL)
+    for i in range(streams.shape[0]):
+        position = origin + (first + np.uint64(i)) * (_WEYL * np.uint64(2))
+        streams[i, 0] = _mix(position + _WEYL)
+        streams[i, 1] = _mix(position + _WEYL * np.uint64(2))
+
+
+def random_streams(seed: int, count: int, first: int = 0) -> Streams:
+    """Seed the streams of ``count`` photons, the first of which has index ``first``.
+
+    Parameters
+    ----------
+    seed : int
+        Seed of the run, 0 to 2⁶⁴ - 1.
+    count : int
+        Number of streams.
+    first : int
+        Index of the first photon, 0 to 2⁶² - 1: stream ``i`` of the result depends on ``seed``
+        and ``first + i`` alone.
+
+    Returns
+    -------
+    (count, 2) uint64 array
+        States to hand to samplers, which advance them in place.
+
+    Raises
+    ------
+    InputError
+        If an argument is not a whole number in its range.
+    """
+    seed = whole_number("seed", seed, 0, 2**64 - 1)
+    first = whole_number("first", first, 0, 2**62 - 1)
+    streams = np.empty((whole_number("count", count, 0, 2**40), 2), dtype=np.uint64)
+    _seed_streams(np.uint64(seed), np.uint64(first), streams)
+    return streams
+
+
+def checked_streams(streams: Streams) -> Streams:
+    """Refuse what is not a writable, C-contiguous ``(n, 2)`` array of uint64.
+
+    Raises
+    ------
+    InputError
+        Saying what is wrong and how to make streams.
+    """
+    remedy = "make them with mcplugin.random_streams(seed, count)"
+    if not isinstance(streams, np.ndarray) or streams.dtype != np.uint64:
+        raise InputError(f"streams must be an array of uint64: {remedy}")
+    if streams.ndim != 2 or streams.shape[1] != 2:
+        raise InputError(f"streams must have shape (n, 2), not {streams.shape}: {remedy}")
+    if not streams.flags.c_contiguous or not streams.flags.writeable:
+        raise InputError(f"streams must be C-contiguous and writable: {remedy}")
+    return streams
+
+
+@kernel
+def uniform(streams: Streams, i: int) -> float:
+    """Draw a uniform number on the open interval (0, 1): an odd multiple of 2⁻⁵³."""
+    s0 = streams[i, 0]
+    s1 = streams[i, 1]
+    total = s0 + s1
+    bits = ((total << np.uint64(17)) | (total >> np.uint64(47))) + s0
+    s1 ^= s0
+    streams[i, 0] = ((s0 << np.uint64(49)) | (s0 >> np.uint64(15))) ^ s1 ^ (s1 << np.uint64(21))
+    streams[i, 1] = (s1 << np.uint64(28)) | (s1 >> np.uint64(36))
+    return (np.float64(bits >> np.uint64(12)) + 0.5) * 2.0**-52
+
+
+@kernel
+def point_in_disc(streams: Streams, i: int) -> tuple[float, float, float]:
+    """Draw a point uniformly in the unit disc; give (a, b, a² + b²) with 0 < a² + b² <= 1.
+
+    Its azimuth is uniform and independent of a² + b², which is itself uniform on (0, 1):
+    (a² - b²)/(a² + b²) and 2ab/(a² + b²) are the cosine and sine of a uniform azimuth.
+    """
+    while True:
+        a = 2.0 * uniform(streams, i) - 1.0
+        b = 2.0 * uniform(streams, i) - 1.0
+        square = a * a + b * b
+        if square <= 1.0:
+            return a, b, square
+
+
+@kernel
+def exponential(streams: Streams, i: int) -> float:
+    """Draw an exponential number with mean 1, strictly positive."""
+    return -math.log(uniform(streams, i))

@@ -1,0 +1,246 @@
+"""What every electron sampler promises, and how it is found by name.
+
+A sampler is immutable once constructed, shared between threads, and draws one electron per random
+stream; a draw depends on its own stream and temperature alone. To write one, derive from
+:class:`ElectronVelocitySampler`, set ``name`` and ``theta_range``, implement :meth:`fill`, and
+register the class under the entry-point group ``mcplugin.samplers``.
+"""
+
+import difflib
+import functools
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from importlib.metadata import entry_points
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from mcplugin.domain import THETA_REMEDY, temperature, whole_number
+from mcplugin.errors import InputError, SamplerError, UnknownSamplerError
+from mcplugin.jit import kernel
+from mcplugin.random_streams import (
+    Streams,
+    checked_streams,
+    point_in_disc,
+    random_streams,
+)
+from mcplugin.units import dimensionless_temperature
+
+ENTRY_POINT_GROUP = "mcplugin.samplers"
+
+Array = NDArray[np.float64]
+
+
+class ElectronVelocitySampler(ABC):
+    """Draws the four-velocity u = γβ of thermal electrons.
+
+    Attributes
+    ----------
+    name : str
+        The tag under which the sampler is registered.
+    theta_range : (float, float)
+        Electron temperatures kT/(mₑc²) at which it is valid.
+    theta_remedy : str
+        What to do about a temperature outside that range; ends the error message.
+    variants : tuple of mappings
+        Sets of constructor options that are worth listing, testing and timing; the first is the
+        default.
+    """
+
+    name: ClassVar[str]
+    theta_range: tuple[float, float]
+    theta_remedy: str = THETA_REMEDY
+    variants: ClassVar[tuple[Mapping[str, Any], ...]] = ({},)
+
+    @abstractmethod
+    def fill(self, theta: Array, streams: Streams, u: Array) -> None:
+        """Write one four-velocity per stream into ``u``; the arguments have been checked.
+
+        Parameters
+        ----------
+        theta : (1,) or (n,) array of float64
+            One temperature for all draws, or one per draw.
+        streams : (n, 2) uint64 array
+            Random streams, to be advanced in place; draw i may use row i only.
+        u : (n,) array of float64
+            Contiguous output.
+        """
+
+    @abstractmethod
+    def quality(self, theta: float) -> Mapping[str, float]:
+        """How good the sampler is at one temperature, by its own account.
+
+        Rejection samplers report their ``acceptance``; approximate ones their
+        ``interpolation_error``, the distance sup |F(u) - F_exact(u)| of the distribution they draw.
+        """
+
+    def sample(self, theta: ArrayLike, streams: Streams, out: Array | None = None) -> Array:
+        """Draw one four-velocity magnitude per stream.
+
+        Parameters
+        ----------
+        theta : array_like
+            Electron temperature: a scalar, or shape (n,), one per draw.
+        streams : (n, 2) uint64 array
+            Random streams from :func:`mcplugin.random_streams`, advanced in place.
+        out : (n,) array of float64, optional
+            Contiguous array to write into.
+
+        Returns
+        -------
+        (n,) array of float64
+            u = γβ >= 0; ``out`` if it was given.
+
+        Raises
+        ------
+        ThetaRangeError
+            If a temperature is outside ``theta_range``; nothing is drawn.
+        InputError
+            If an argument has the wrong type, shape or layout; nothing is drawn.
+        """
+        count = len(checked_streams(streams))
+        theta = temperature(theta, *self.theta_range, self.theta_remedy)
+        if theta.ndim > 1 or theta.size not in (1, count):
+            raise InputError(
+                f"theta must be a scalar or have shape ({count},), one per stream, "
+                f"not {theta.shape}"
+            )
+        u = _checked_out(out, (count,))
+        self.fill(np.ascontiguousarray(theta.reshape(-1)), streams, u)
+        return u
+
+    def sample_vector(self, theta: ArrayLike, streams: Streams, out: Array | None = None) -> Array:
+        """Draw one four-velocity vector per stream, isotropic.
+
+        Parameters are those of :meth:`sample`, with ``out`` of shape (n, 3).
+
+        Returns
+        -------
+        (n, 3) array of float64
+            Components of γβ; ``out`` if it was given.
+
+        Raises
+        ------
+        ThetaRangeError, InputError
+            As :meth:`sample`.
+        """
+        vectors = _checked_out(out, (len(checked_streams(streams)), 3))
+        _point_isotropically(self.sample(theta, streams), streams, vectors)
+        return vectors
+
+
+def _checked_out(out: Array | None, shape: tuple[int, ...]) -> Array:
+    if out is None:
+        return np.empty(shape)
+    if not isinstance(out, np.ndarray) or out.dtype != np.float64 or out.shape != shape:
+        raise InputError(f"out must be a float64 array of shape {shape}")
+    if not out.flags.c_contiguous or not out.flags.writeable:
+        raise InputError("out must be C-contiguous and writable")
+    return out
+
+
+@kernel
+def _point_isotropically(u: Array, streams: Streams, vectors: Array) -> None:
+    for i in range(u.size):
+        # Marsaglia (1972, Ann. Math. Stat. 43, 645): the disc's a² + b² is uniform on (0, 1),
+        # which makes the cosine 1 - 2(a² + b²) uniform on (-1, 1), poles included.
+        a, b, square = point_in_disc(streams, i)
+        sine = 2.0 * np.sqrt(1.0 - square)
+        vectors[i, 0] = u[i] * a * sine
+        vectors[i, 1] = u[i] * b * sine
+        vectors[i, 2] = u[i] * (1.0 - 2.0 * square)
+
+
+@functools.cache
+def _registry() -> dict[str, Any]:
+    return {entry.name: entry for entry in entry_points(group=ENTRY_POINT_GROUP)}
+
+
+def sampler_names() -> list[str]:
+    """Tags of all samplers registered on this machine, third-party ones included."""
+    return sorted(_registry())
+
+
+def get_sampler(
+    sampler: "str | ElectronVelocitySampler" = "rejection", **options: Any
+) -> ElectronVelocitySampler:
+    """Find a sampler by its tag and construct it.
+
+    Parameters
+    ----------
+    sampler : str or ElectronVelocitySampler
+        A registered tag, see :func:`sampler_names`; a sampler object is given back as it is.
+    **options
+        Passed to the sampler, for example ``method="canfield"`` for ``rejection``.
+
+    Returns
+    -------
+    ElectronVelocitySampler
+
+    Raises
+    ------
+    UnknownSamplerError
+        If nobody registered the tag; the message names the nearest one.
+    InputError
+        If the sampler does not know an option or its value.
+    SamplerError
+        If what is registered is no ``ElectronVelocitySampler``.
+    """
+    if isinstance(sampler, ElectronVelocitySampler):
+        if options:
+            raise InputError(f"options {sorted(options)} come too late for a constructed sampler")
+        return sampler
+    registry = _registry()
+    if sampler not in registry:
+        near = difflib.get_close_matches(str(sampler), registry, n=1, cutoff=0.4)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        raise UnknownSamplerError(
+            f"no sampler is called {sampler!r}: {hint}registered are {', '.join(sorted(registry))}"
+        )
+    constructor = registry[sampler].load()
+    if not (isinstance(constructor, type) and issubclass(constructor, ElectronVelocitySampler)):
+        raise SamplerError(
+            f"{registry[sampler].value}, registered as {sampler!r}, is no ElectronVelocitySampler"
+        )
+    try:
+        return constructor(**options)
+    except TypeError as error:
+        raise InputError(f"sampler {sampler!r} cannot take {options}: {error}") from error
+
+
+def sample_four_velocity(
+    theta: Any,
+    size: int,
+    sampler: str | ElectronVelocitySampler = "rejection",
+    seed: int = 1,
+    **options: Any,
+) -> Array:
+    """Draw thermal electrons into a plain array.
+
+    Parameters
+    ----------
+    theta : array_like or astropy quantity
+        kT/(mₑc²), 1e-4 to 100: a scalar or shape (size,). A quantity may be an energy (kT) or a
+        temperature.
+    size : int
+        Number of electrons.
+    sampler : str or ElectronVelocitySampler
+        A tag as for :func:`get_sampler`.
+    seed : int
+        Electron i depends on the seed and i alone.
+    **options
+        Passed to the sampler.
+
+    Returns
+    -------
+    (size,) array of float64
+        Four-velocities u = γβ.
+
+    Raises
+    ------
+    ThetaRangeError, InputError, UnknownSamplerError
+        As :meth:`ElectronVelocitySampler.sample` and :func:`get_sampler`.
+    """
+    streams = random_streams(seed, whole_number("size", size, 0, 2**40))
+    return get_sampler(sampler, **options).sample(dimensionless_temperature(theta), streams)

@@ -1,0 +1,153 @@
+"""Spectra in FITS: three tables with units, and the provenance in the primary header."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from astropy import units
+from astropy.io import fits
+from astropy.table import QTable
+
+from mcplugin.errors import InputError, OutputError
+from mcplugin.transport.spectrum import Part, Spectrum
+
+_ALL_HIGHER_ORDERS = np.iinfo(np.int32).max
+
+# What each summary entry is called in eight letters.
+_KEYWORDS = {
+    "version": ("CREATOR", "program and version"),
+    "sampler": ("SAMPLER", "electron sampler"),
+    "seed": ("RUNSEED", "seed of the random streams"),
+    "theta": ("THETA", "electron temperature kT/(me c^2)"),
+    "photons": ("PHOTONS", "seed photons"),
+    "escaped": ("ESCAPED", "photons that left the cloud"),
+    "absorbed": ("ABSORBED", "photons absorbed by the disc"),
+    "cut": ("CUT", "photons stopped at max_scatterings"),
+    "interrupted": ("PARTIAL", "run was stopped before its last photon"),
+    "scatterings": ("NSCATTER", "scatterings"),
+    "electron_draws": ("NDRAWS", "electrons drawn, refused ones included"),
+    "amplification": ("AMPLIF", "escaping over seed energy"),
+    "amplification_error": ("AMPLERR", "standard error of AMPLIF"),
+}
+
+
+def spectrum_table(spectrum: Spectrum) -> QTable:
+    """The spectrum as a table with units; see :meth:`Spectrum.to_table`."""
+    return QTable(
+        {
+            "ENERG_LO": spectrum.energy_lo * units.keV,
+            "ENERG_HI": spectrum.energy_hi * units.keV,
+            "COUNTS": spectrum.counts * units.ct,
+            "EFE": spectrum.efe * units.dimensionless_unscaled,
+            "EFE_ERR": spectrum.efe_err * units.dimensionless_unscaled,
+            "SEED_EFE": spectrum.seed_efe * units.dimensionless_unscaled,
+        },
+        meta=dict(spectrum.provenance),
+    )
+
+
+def write_spectrum(spectrum: Spectrum, path: str | os.PathLike[str], overwrite: bool) -> None:
+    """Write the file under another name first, so that it appears whole; see `Spectrum.write`."""
+    path = Path(path)
+    if path.exists() and not overwrite:
+        raise OutputError(f"{path} exists: choose another name or allow overwriting")
+    unfinished = path.with_name(path.name + ".part")
+    try:
+        _hdus(spectrum).writeto(unfinished, overwrite=True, checksum=True)
+        unfinished.replace(path)
+    except OSError as error:
+        unfinished.unlink(missing_ok=True)
+        raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+def read_spectrum(path: str | os.PathLike[str]) -> Spectrum:
+    """Read the file back; see :meth:`Spectrum.read`."""
+    try:
+        with fits.open(path, checksum=True) as hdus:
+            table, angles, orders = (hdus[n].data for n in ("SPECTRUM", "BY_ANGLE", "BY_ORDER"))
+            return Spectrum(
+                **{
+                    name: _native(table[column])
+                    for name, column in (
+                        ("energy_lo", "ENERG_LO"),
+                        ("energy_hi", "ENERG_HI"),
+                        ("counts", "COUNTS"),
+                        ("efe", "EFE"),
+                        ("efe_err", "EFE_ERR"),
+                        ("seed_efe", "SEED_EFE"),
+                    )
+                },
+                cosine_edges=np.append(_native(angles["COS_LO"]), 1.0),
+                by_angle=_part(angles),
+                by_order=_part(orders),
+                provenance=json.loads(hdus[0].header["RUN"]),
+            )
+    except (OSError, KeyError, ValueError, Warning) as error:
+        raise InputError(f"{path} is no spectrum written by mcplugin: {error}") from error
+
+
+def _hdus(spectrum: Spectrum) -> fits.HDUList:
+    columns = [
+        fits.Column("ENERG_LO", "D", unit="keV", array=spectrum.energy_lo),
+        fits.Column("ENERG_HI", "D", unit="keV", array=spectrum.energy_hi),
+        fits.Column("COUNTS", "K", unit="ct", array=spectrum.counts),
+        fits.Column("EFE", "D", unit="", array=spectrum.efe),
+        fits.Column("EFE_ERR", "D", unit="", array=spectrum.efe_err),
+        fits.Column("SEED_EFE", "D", unit="", array=spectrum.seed_efe),
+    ]
+    last = len(spectrum.by_order.counts) - 1
+    angles = [
+        fits.Column("COS_LO", "D", unit="", array=spectrum.cosine_edges[:-1]),
+        fits.Column("COS_HI", "D", unit="", array=spectrum.cosine_edges[1:]),
+    ]
+    orders = [
+        fits.Column("ORDER_LO", "J", unit="", array=np.arange(last + 1)),
+        fits.Column("ORDER_HI", "J", unit="", array=[*range(last), _ALL_HIGHER_ORDERS]),
+    ]
+    return fits.HDUList(
+        [
+            fits.PrimaryHDU(header=_header(spectrum.provenance)),
+            fits.BinTableHDU.from_columns(columns, name="SPECTRUM"),
+            fits.BinTableHDU.from_columns(angles + _columns(spectrum.by_angle), name="BY_ANGLE"),
+            fits.BinTableHDU.from_columns(orders + _columns(spectrum.by_order), name="BY_ORDER"),
+        ]
+    )
+
+
+def _header(provenance: dict[str, Any]) -> fits.Header:
+    header = fits.Header()
+    header["CONTENT"] = ("COMPTONISED SPECTRUM", "E F_E over the energy of the seed photons")
+    for key, (keyword, comment) in _KEYWORDS.items():
+        if key in provenance:
+            value = provenance[key]
+            header[keyword] = (f"mcplugin {value}" if key == "version" else value, comment)
+    for package, version in provenance.get("packages", {}).items():
+        header[f"HIERARCH version {package}"] = version
+    for section, settings in provenance.get("configuration", {}).items():
+        for key, value in settings.items():
+            header[f"HIERARCH {section}.{key}"] = (
+                value if isinstance(value, (str, int, float)) else json.dumps(value)
+            )
+    header["RUN"] = json.dumps(provenance)
+    return header
+
+
+def _columns(part: Part) -> list[fits.Column]:
+    width = part.counts.shape[1]
+    return [
+        fits.Column("COUNTS", f"{width}K", unit="ct", array=part.counts),
+        fits.Column("EFE", f"{width}D", unit="", array=part.efe),
+        fits.Column("EFE_ERR", f"{width}D", unit="", array=part.efe_err),
+    ]
+
+
+def _part(table: Any) -> Part:
+    return Part(*(_native(table[column]) for column in ("COUNTS", "EFE", "EFE_ERR")))
+
+
+def _native(column: Any) -> Any:
+    """A copy in the machine's own byte order."""
+    array = np.asarray(column)
+    return array.astype(array.dtype.newbyteorder("="))

@@ -1,0 +1,113 @@
+"""The cloud: where photons enter it, how far its surface is, and where a flight ends.
+
+Both clouds are symmetric enough that two numbers fix a photon: its place (the distance from the
+centre of a sphere of radius 1, or the height in a slab of height 1) and the cosine μ between its
+direction and the outward or upward normal there. Nothing else can matter for an unpolarised photon
+in a homogeneous cloud, so nothing else is followed.
+"""
+
+import math
+from dataclasses import dataclass
+
+from mcplugin.jit import kernel
+from mcplugin.random_streams import Streams, point_in_disc, uniform
+from mcplugin.transport.configuration import Configuration
+
+SPHERE_CENTRE, SPHERE_UNIFORM, SPHERE_SURFACE, SLAB_BASE, SLAB_UNIFORM = range(5)
+
+_ENTRIES = {
+    ("sphere", "centre"): SPHERE_CENTRE,
+    ("sphere", "uniform"): SPHERE_UNIFORM,
+    ("sphere", "surface"): SPHERE_SURFACE,
+    ("slab", "base"): SLAB_BASE,
+    ("slab", "uniform"): SLAB_UNIFORM,
+}
+
+
+@dataclass(frozen=True)
+class Cloud:
+    """A homogeneous cloud as the kernels see it.
+
+    Attributes
+    ----------
+    entry : int
+        One of the ``SPHERE_...`` and ``SLAB_...`` constants: shape, and where seeds are born.
+    absorbing_base : bool
+        Whether photons leaving a slab downwards are absorbed by a disc.
+    tau : float
+        Thomson depth per unit of length (radius of the sphere, height of the slab).
+    """
+
+    entry: int
+    absorbing_base: bool
+    tau: float
+
+    @classmethod
+    def of(cls, configuration: Configuration) -> "Cloud":
+        """The cloud that a configuration asks for."""
+        plasma = configuration.plasma
+        return cls(
+            entry=_ENTRIES[plasma.geometry, configuration.seed_position],
+            absorbing_base=plasma.geometry == "slab" and plasma.disk != "none",
+            tau=plasma.tau,
+        )
+
+
+@kernel
+def enter(entry: int, streams: Streams, i: int) -> tuple[float, float]:
+    """Place and direction (place, μ) of a seed photon.
+
+    Central and uniform seeds are isotropic; surface and base seeds have isotropic intensity into
+    the cloud, so their flux is proportional to the cosine and μ² is uniform.
+    """
+    if entry == SPHERE_CENTRE:
+        return 0.0, 1.0
+    if entry == SPHERE_UNIFORM:
+        return uniform(streams, i) ** (1.0 / 3.0), 2.0 * uniform(streams, i) - 1.0
+    if entry == SPHERE_SURFACE:
+        return 1.0, -math.sqrt(uniform(streams, i))
+    if entry == SLAB_BASE:
+        return 0.0, math.sqrt(uniform(streams, i))
+    return uniform(streams, i), 2.0 * uniform(streams, i) - 1.0
+
+
+@kernel
+def surface_cosine(entry: int, place: float, mu: float) -> float:
+    """Cosine to the normal with which a photon flying on freely would leave the cloud."""
+    if entry <= SPHERE_SURFACE:
+        # The impact parameter is conserved.
+        return math.sqrt(max(1.0 - place * place * (1.0 - mu * mu), 0.0))
+    return mu
+
+
+@kernel
+def distance_to_surface(entry: int, place: float, mu: float) -> float:
+    """Length of the free way out of the cloud; infinite along a slab."""
+    if entry <= SPHERE_SURFACE:
+        return max(surface_cosine(entry, place, mu) - place * mu, 0.0)
+    if mu > 0.0:
+        return (1.0 - place) / mu
+    if mu < 0.0:
+        return -place / mu
+    return math.inf
+
+
+@kernel
+def move(entry: int, place: float, mu: float, length: float) -> tuple[float, float]:
+    """Place and μ after a flight that stays within the cloud."""
+    if entry <= SPHERE_SURFACE:
+        # The triangle of centre, start and end.
+        along = place * mu + length
+        radius = math.sqrt(along * along + place * place * (1.0 - mu * mu))
+        cosine = along / radius if radius > 0.0 else 1.0
+        return min(radius, 1.0), min(max(cosine, -1.0), 1.0)
+    return min(max(place + mu * length, 0.0), 1.0), mu
+
+
+@kernel
+def turn(mu: float, cosine: float, streams: Streams, i: int) -> float:
+    """New μ of a photon deflected by the given cosine in a uniform azimuth about its direction."""
+    a, b, square = point_in_disc(streams, i)
+    cosine_azimuth = (a * a - b * b) / square
+    sines = math.sqrt(max((1.0 - mu * mu) * (1.0 - cosine * cosine), 0.0))
+    return min(max(mu * cosine + sines * cosine_azimuth, -1.0), 1.0)

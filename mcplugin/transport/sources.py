@@ -1,0 +1,221 @@
+"""Seed photons: the energy with which a photon starts its walk.
+
+Each source draws exactly from its spectrum, one photon per random stream. Energies are
+x = hν/(mₑc²).
+"""
+
+import math
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mcplugin.domain import array_within
+from mcplugin.errors import ConfigurationError, InputError
+from mcplugin.jit import kernel
+from mcplugin.random_streams import Streams, uniform
+from mcplugin.transport.configuration import (
+    ENERGY_MAX_KEV,
+    ENERGY_MIN_KEV,
+    BlackBodySeed,
+    Configuration,
+    DiskBlackBodySeed,
+    MonochromaticSeed,
+    PowerLawSeed,
+    TableSeed,
+)
+from mcplugin.units import ELECTRON_REST_ENERGY_KEV, in_kev
+
+Array = NDArray[np.float64]
+
+
+class Source(ABC):
+    """A spectrum of seed photons."""
+
+    @abstractmethod
+    def fill(self, streams: Streams, x: Array) -> None:
+        """Write one photon energy per stream into ``x``, advancing the streams."""
+
+
+@dataclass(frozen=True)
+class Monochromatic(Source):
+    """Every photon has energy ``x``."""
+
+    x: float
+
+    def fill(self, streams: Streams, x: Array) -> None:
+        """Write the one energy; no random number is used."""
+        x[:] = self.x
+
+
+@dataclass(frozen=True)
+class BlackBody(Source):
+    """Photons of Planck's spectrum, x²/(exp(x/Θ) - 1), at temperature ``theta``."""
+
+    theta: float
+
+    def fill(self, streams: Streams, x: Array) -> None:
+        """Draw from gamma distributions of x/k, weights 1/k³ (Pozdnyakov et al. 1983, §9)."""
+        _fill_blackbody(self.theta, streams, x)
+
+
+@dataclass(frozen=True)
+class DiskBlackBody(Source):
+    """Photons of a disc with T = T_in (r/r_in)^(-3/4) (Mitsuda et al. 1984, PASJ 36, 741)."""
+
+    theta_in: float
+
+    def fill(self, streams: Streams, x: Array) -> None:
+        """Draw the annulus by its number of photons, r dr T³: then T/T_in is uniform cubed."""
+        _fill_disk_blackbody(self.theta_in, streams, x)
+
+
+@dataclass(frozen=True)
+class PowerLaw(Source):
+    """Photons per unit energy ∝ x^-index between ``x_min`` and ``x_max``."""
+
+    index: float
+    x_min: float
+    x_max: float
+
+    def fill(self, streams: Streams, x: Array) -> None:
+        """Invert the cdf in ln x, in a form that is smooth through index = 1."""
+        _fill_powerlaw(1.0 - self.index, self.x_min, math.log(self.x_max / self.x_min), streams, x)
+
+
+@dataclass(frozen=True)
+class Tabulated(Source):
+    """Photons per unit energy, linear between the points (``x``, ``density``) of a table."""
+
+    x: Array
+    density: Array
+
+    def __post_init__(self) -> None:
+        """Refuse tables that are no spectrum."""
+        if self.x.size < 2 or self.x.shape != self.density.shape:
+            raise InputError("a seed spectrum needs at least two points")
+        if not (np.diff(self.x) > 0.0).all() or self.x[0] <= 0.0:
+            raise InputError("seed energies must be positive and strictly increasing")
+        if (self.density < 0.0).any() or not (self.density > 0.0).any():
+            raise InputError("photons per keV must not be negative, and not all zero")
+
+    def fill(self, streams: Streams, x: Array) -> None:
+        """Choose an interval by its number of photons, then invert its quadratic cdf."""
+        photons = 0.5 * (self.density[1:] + self.density[:-1]) * np.diff(self.x)
+        _fill_tabulated(self.x, self.density, np.cumsum(photons), streams, x)
+
+    @classmethod
+    def read(cls, path: str | Path) -> "Tabulated":
+        """Read energy and photons per keV from the first two columns of ECSV, FITS or CSV.
+
+        The energy column is in keV unless it carries another unit (energy, frequency or
+        wavelength are converted); the second is proportional to photons per unit of energy.
+
+        Raises
+        ------
+        ConfigurationError
+            If the file is missing, unreadable, empty, unsorted, negative or out of range.
+        """
+        from astropy.table import Table
+
+        path = Path(path)
+        if not path.is_file():
+            raise ConfigurationError(f"seed.file: there is no file {path}")
+        reader = {".ecsv": "ascii.ecsv", ".fits": "fits", ".csv": "ascii.csv"}.get(path.suffix)
+        if reader is None:
+            raise ConfigurationError(f"seed.file: {path} must end in .ecsv, .fits or .csv")
+        try:
+            table = Table.read(path, format=reader)
+            if len(table.columns) < 2:
+                raise InputError("a seed spectrum needs two columns: energy, photons per keV")
+            energy, density = (table.columns[i] for i in (0, 1))
+            if table.has_masked_values:
+                raise InputError("the table has empty cells")
+            energy_kev = in_kev(energy.quantity) if energy.unit is not None else energy.data
+            energy_kev = array_within("energy", energy_kev, ENERGY_MIN_KEV, ENERGY_MAX_KEV)
+            photons = array_within("photons per keV", density.data)
+            return cls(x=energy_kev / ELECTRON_REST_ENERGY_KEV, density=photons)
+        except Exception as error:
+            reason = " ".join(str(error).split()) or type(error).__name__
+            raise ConfigurationError(f"seed.file: {path}: {reason}") from error
+
+
+def source_of(configuration: Configuration) -> Source:
+    """Make the source that a configuration asks for, in units of mₑc².
+
+    Raises
+    ------
+    ConfigurationError
+        If a table file cannot be used.
+    """
+    seed = configuration.seed
+    match seed:
+        case MonochromaticSeed():
+            return Monochromatic(seed.energy_kev / ELECTRON_REST_ENERGY_KEV)
+        case BlackBodySeed():
+            return BlackBody(seed.kt_kev / ELECTRON_REST_ENERGY_KEV)
+        case DiskBlackBodySeed():
+            return DiskBlackBody(seed.kt_in_kev / ELECTRON_REST_ENERGY_KEV)
+        case PowerLawSeed():
+            return PowerLaw(
+                seed.index,
+                seed.energy_min_kev / ELECTRON_REST_ENERGY_KEV,
+                seed.energy_max_kev / ELECTRON_REST_ENERGY_KEV,
+            )
+        case TableSeed():
+            return Tabulated.read(seed.file)
+
+
+@kernel
+def _planck_energy(streams: Streams, i: int) -> float:
+    """Draw E/kT of a black-body photon: k with probability ∝ 1/k³, then gamma(3)/k."""
+    while True:
+        # Zipf's law with exponent 3 by rejection (Devroye 1986, ch. X.6.1).
+        k = math.floor(1.0 / math.sqrt(uniform(streams, i)))
+        ratio = (1.0 + 1.0 / k) ** 2
+        if uniform(streams, i) * k * (ratio - 1.0) / 3.0 <= ratio / 4.0:
+            break
+    product = uniform(streams, i) * uniform(streams, i) * uniform(streams, i)
+    return -math.log(product) / k
+
+
+@kernel
+def _fill_blackbody(theta: float, streams: Streams, x: Array) -> None:
+    for i in range(x.size):
+        x[i] = theta * _planck_energy(streams, i)
+
+
+@kernel
+def _fill_disk_blackbody(theta_in: float, streams: Streams, x: Array) -> None:
+    for i in range(x.size):
+        theta = theta_in * uniform(streams, i) ** 3
+        x[i] = theta * _planck_energy(streams, i)
+
+
+@kernel
+def _fill_powerlaw(
+    slope: float, x_min: float, log_range: float, streams: Streams, x: Array
+) -> None:
+    exponent = slope * log_range
+    for i in range(x.size):
+        p = uniform(streams, i)
+        fraction = p if abs(exponent) < 1e-9 else math.log1p(p * math.expm1(exponent)) / exponent
+        x[i] = x_min * math.exp(log_range * fraction)
+
+
+@kernel
+def _fill_tabulated(
+    energies: Array, density: Array, cumulative: Array, streams: Streams, x: Array
+) -> None:
+    for i in range(x.size):
+        target = uniform(streams, i) * cumulative[-1]
+        j = min(np.searchsorted(cumulative, target), cumulative.size - 1)
+        below = cumulative[j - 1] if j > 0 else 0.0
+        share = (target - below) / (cumulative[j] - below)
+        left, right = density[j], density[j + 1]
+        # Solve left·s + (right - left)s²/2 = share·(left + right)/2 without cancellation.
+        area = share * (left + right)
+        s = area / (left + math.sqrt(left * left + (right - left) * area))
+        x[i] = energies[j] + min(s, 1.0) * (energies[j + 1] - energies[j])

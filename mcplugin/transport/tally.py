@@ -1,0 +1,262 @@
+"""What is kept of finished photons: sums that come out the same in any order.
+
+Every sum is an integer. Energies are counted in fixed quanta, so that tallies of different photons
+add up to the same bits however a run is split over chunks, threads or machines, and the energy
+budget closes to the last quantum.
+"""
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mcplugin.errors import InputError
+from mcplugin.jit import kernel
+from mcplugin.transport.loop import ABSORBED, CUT, ESCAPED, Walks
+
+Array = NDArray[np.float64]
+Counts = NDArray[np.int64]
+
+# Within a bin, energies are counted in 2⁻²⁸ of its upper edge: 3·10¹⁰ photons fit in 63 bits.
+BIN_QUANTA = 2.0**28
+# Totals over all energies are counted in quanta of 2⁻⁹⁰ mₑc², in limbs of 30 bits.
+_LIMBS = 4
+_LIMB = 2.0**30
+QUANTA_PER_UNIT = 2**90
+
+# Totals kept: energies by fate, and the second moments behind the error of the amplification.
+SEED, ESCAPING, ABSORBING, CUTTING, SEED_SQUARED, ESCAPING_SQUARED, SEED_TIMES_ESCAPING = range(7)
+_TOTALS = 7
+
+
+@dataclass(frozen=True)
+class Grid:
+    """How photons are sorted: by energy, by cosine of the escape angle, by scattering order.
+
+    Attributes
+    ----------
+    edges : (bins + 1,) array
+        Edges in x = hν/(mₑc²), logarithmically even.
+    angle_bins : int
+        Even bins in |cosine| of the escape angle.
+    orders : int
+        Photons scattered 0, 1, ..., orders - 1 times are kept apart; the rest together.
+    """
+
+    edges: Array
+    angle_bins: int
+    orders: int
+
+
+@dataclass(frozen=True)
+class BinnedPhotons:
+    """Photons per bin: their number, their energy, and its square, in quanta; shape (rows, bins).
+
+    Columns 0 and -1 count the photons below and above the grid, whose energy is not kept by bin.
+    """
+
+    count: Counts
+    energy: Counts
+    energy_squared: Counts
+
+    @classmethod
+    def empty(cls, rows: int, bins: int) -> "BinnedPhotons":
+        """No photons yet."""
+        return cls(*np.zeros((3, rows, bins + 2), dtype=np.int64))
+
+    def summed(self) -> "BinnedPhotons":
+        """All rows together, as one."""
+        return BinnedPhotons(
+            self.count.sum(axis=0, keepdims=True),
+            self.energy.sum(axis=0, keepdims=True),
+            self.energy_squared.sum(axis=0, keepdims=True),
+        )
+
+    def __add__(self, other: "BinnedPhotons") -> "BinnedPhotons":
+        return BinnedPhotons(
+            self.count + other.count,
+            self.energy + other.energy,
+            self.energy_squared + other.energy_squared,
+        )
+
+
+@dataclass(frozen=True)
+class Tally:
+    """All that a run remembers; tallies of different photons are merged with ``+``.
+
+    Attributes
+    ----------
+    photons, escaped, absorbed, cut : int
+        Photons born, and how they ended: the last three sum to the first.
+    scatterings, electron_draws : int
+        Events, and electrons asked of the sampler.
+    totals : tuple of int
+        Sums over photons in quanta of 2⁻⁹⁰ mₑc² (or its square), indexed by ``SEED`` and so on.
+    seeds, by_angle, by_order : BinnedPhotons
+        Seed photons (one row) and escaped photons (a row per angle bin; a row per order).
+    """
+
+    photons: int
+    escaped: int
+    absorbed: int
+    cut: int
+    scatterings: int
+    electron_draws: int
+    totals: tuple[int, ...]
+    seeds: BinnedPhotons
+    by_angle: BinnedPhotons
+    by_order: BinnedPhotons
+
+    @classmethod
+    def empty(cls, grid: Grid) -> "Tally":
+        """A tally of no photons."""
+        bins = grid.edges.size - 1
+        return cls(
+            *(0,) * 6,
+            totals=(0,) * _TOTALS,
+            seeds=BinnedPhotons.empty(1, bins),
+            by_angle=BinnedPhotons.empty(grid.angle_bins, bins),
+            by_order=BinnedPhotons.empty(grid.orders + 1, bins),
+        )
+
+    @classmethod
+    def of(cls, walks: Walks, grid: Grid) -> "Tally":
+        """Sort the photons of a chunk."""
+        tally = cls.empty(grid)
+        limbs = np.zeros((_TOTALS, _LIMBS), dtype=np.int64)
+        fates = np.zeros(3, dtype=np.int64)
+        scatterings = _sort(
+            walks.x_seed, walks.x, walks.cosine, walks.scatterings, walks.fate,
+            grid.edges, fates, limbs,
+            tally.seeds.count, tally.seeds.energy, tally.seeds.energy_squared,
+            tally.by_angle.count, tally.by_angle.energy, tally.by_angle.energy_squared,
+            tally.by_order.count, tally.by_order.energy, tally.by_order.energy_squared,
+        )  # fmt: skip
+        return cls(
+            photons=walks.x.size,
+            escaped=int(fates[ESCAPED]),
+            absorbed=int(fates[ABSORBED]),
+            cut=int(fates[CUT]),
+            scatterings=scatterings,
+            electron_draws=walks.electron_draws,
+            totals=tuple(_joined(row) for row in limbs),
+            seeds=tally.seeds,
+            by_angle=tally.by_angle,
+            by_order=tally.by_order,
+        )
+
+    def __add__(self, other: "Tally") -> "Tally":
+        if self.by_angle.count.shape != other.by_angle.count.shape:
+            raise InputError("tallies on different grids cannot be added")
+        merged = {field.name: getattr(self, field.name) for field in fields(self)}
+        for name, value in merged.items():
+            more = getattr(other, name)
+            merged[name] = (
+                tuple(a + b for a, b in zip(value, more, strict=True))
+                if name == "totals"
+                else value + more
+            )
+        return Tally(**merged)
+
+    def total(self, which: int) -> float:
+        """One of the totals in units of mₑc² (or its square), rounded once."""
+        return self.totals[which] / QUANTA_PER_UNIT
+
+    @property
+    def energy_gained(self) -> float:
+        """Energy that photons took from the electrons, in mₑc²: what ended less what was born."""
+        ended = sum(self.totals[fate] for fate in (ESCAPING, ABSORBING, CUTTING))
+        return (ended - self.totals[SEED]) / QUANTA_PER_UNIT
+
+
+def _joined(limbs: Counts) -> int:
+    """One integer from its limbs, most significant first."""
+    value = 0
+    for limb in limbs:
+        value = (value << 30) + int(limb)
+    return value
+
+
+@kernel
+def _add(limbs: Counts, value: float) -> None:
+    """Add a number below 2³⁴ to a fixed-point sum, cutting it at the quantum."""
+    for k in range(_LIMBS):
+        whole = np.floor(value)
+        limbs[k] += np.int64(whole)
+        value = (value - whole) * _LIMB
+
+
+@kernel
+def _bin(x: float, edges: Array, log_first: float, per_log: float) -> int:
+    """Index of the bin of x, from 1; 0 below the grid and bins + 1 above it."""
+    bins = edges.size - 1
+    if x < edges[0]:
+        return 0
+    if x >= edges[bins]:
+        return bins + 1
+    # The logarithm may err by one bin next to an edge; the edges decide.
+    j = min(max(int((np.log(x) - log_first) * per_log), 0), bins - 1)
+    if x < edges[j]:
+        j -= 1
+    elif x >= edges[j + 1]:
+        j += 1
+    return j + 1
+
+
+@kernel
+def _count_in(
+    row: int, j: int, x: float, edges: Array, count: Counts, energy: Counts, squared: Counts
+) -> None:
+    count[row, j] += 1
+    if 0 < j < edges.size:
+        relative = x / edges[j]
+        energy[row, j] += np.int64(relative * BIN_QUANTA + 0.5)
+        squared[row, j] += np.int64(relative * relative * BIN_QUANTA + 0.5)
+
+
+@kernel
+def _sort(
+    x_seed: Array,
+    x: Array,
+    cosine: Array,
+    scatterings: NDArray[np.int32],
+    fate: NDArray[np.uint8],
+    edges: Array,
+    fates: Counts,
+    limbs: Counts,
+    seed_count: Counts,
+    seed_energy: Counts,
+    seed_squared: Counts,
+    angle_count: Counts,
+    angle_energy: Counts,
+    angle_squared: Counts,
+    order_count: Counts,
+    order_energy: Counts,
+    order_squared: Counts,
+) -> int:
+    angle_bins = angle_count.shape[0]
+    last_order = order_count.shape[0] - 1
+    log_first = np.log(edges[0])
+    per_log = (edges.size - 1) / (np.log(edges[-1]) - log_first)
+    all_scatterings = 0
+    for i in range(x.size):
+        all_scatterings += scatterings[i]
+        fates[fate[i]] += 1
+        _add(limbs[SEED], x_seed[i])
+        _add(limbs[SEED_SQUARED], x_seed[i] * x_seed[i])
+        j = _bin(x_seed[i], edges, log_first, per_log)
+        _count_in(0, j, x_seed[i], edges, seed_count, seed_energy, seed_squared)
+        if fate[i] == ABSORBED:
+            _add(limbs[ABSORBING], x[i])
+        elif fate[i] == CUT:
+            _add(limbs[CUTTING], x[i])
+        else:
+            _add(limbs[ESCAPING], x[i])
+            _add(limbs[ESCAPING_SQUARED], x[i] * x[i])
+            _add(limbs[SEED_TIMES_ESCAPING], x_seed[i] * x[i])
+            j = _bin(x[i], edges, log_first, per_log)
+            angle = min(int(abs(cosine[i]) * angle_bins), angle_bins - 1)
+            _count_in(angle, j, x[i], edges, angle_count, angle_energy, angle_squared)
+            order = min(scatterings[i], last_order)
+            _count_in(order, j, x[i], edges, order_count, order_energy, order_squared)
+    return all_scatterings

@@ -1,0 +1,5 @@
+"""Everything static is declared in pyproject.toml; compiled parts are added here."""
+
+from setuptools import setup
+
+setup()
