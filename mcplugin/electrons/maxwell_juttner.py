@@ -160,11 +160,15 @@ def _invert(below: Array, above: Array, theta: Array) -> Array:
     """
     lower_half = below <= above
     probability = np.where(lower_half, below, above)
-    target = np.log(np.where(probability > 0.0, probability, 0.5))
+    # The ends are put right below; till then they stand in for the median.
+    probability = np.where(probability > 0.0, probability, 0.5)
+    target = np.log(probability)
     # Start from the gamma distribution of kinetic energy with the right mean.
     shape = moment_kinetic(1.0, theta) / theta
     guess = np.where(
-        lower_half, special.gammaincinv(shape, below), special.gammainccinv(shape, above)
+        lower_half,
+        special.gammaincinv(shape, probability),
+        special.gammainccinv(shape, probability),
     )
     u = np.sinh(_rapidity(np.clip(guess, 1e-30, 1e4), theta))
     for _ in range(60):

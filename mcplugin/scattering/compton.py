@@ -18,6 +18,7 @@ uniform and need not be known here.
 """
 
 import math
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -35,13 +36,20 @@ REFUSED = 2.0
 
 
 @kernel
+def doppler_factor(u: float, eta: float) -> float:
+    """γ(1 - βμ) of a collision, where η in (0, 1) is the cdf of μ under (1 - βμ)/2, from μ = 1."""
+    gamma = math.sqrt(1.0 + u * u)
+    return math.sqrt((gamma + u) ** -2 + 4.0 * gamma * u * eta)
+
+
+@kernel
 def scatter_off_electron(x: float, u: float, streams: Streams, i: int) -> tuple[float, float]:
     """Let one photon of energy x meet one electron; give (x', cosine), or (x, REFUSED)."""
     gamma = math.sqrt(1.0 + u * u)
     doppler_max = gamma + u
     doppler_min = 1.0 / doppler_max
     eta = uniform(streams, i)
-    doppler = math.sqrt(doppler_min * doppler_min + 4.0 * gamma * u * eta)
+    doppler = doppler_factor(u, eta)
     x_rest = x * doppler
     if not interacts(x_rest, streams, i):
         return x, REFUSED
@@ -66,6 +74,13 @@ def scatter_off_electron(x: float, u: float, streams: Streams, i: int) -> tuple[
     return x_out, max(cosine, -1.0)
 
 
+class ElectronSource(Protocol):
+    """What the event needs of an electron sampler."""
+
+    def sample(self, theta: float, streams: Streams) -> Array:
+        """Give one four-velocity |u| per stream."""
+
+
 @kernel
 def meet_electrons(x: Array, u: Array, streams: Streams, x_out: Array, cosine: Array) -> None:
     """Let photon i meet electron i; refused ones keep their energy and get the cosine REFUSED."""
@@ -73,44 +88,48 @@ def meet_electrons(x: Array, u: Array, streams: Streams, x_out: Array, cosine: A
         x_out[i], cosine[i] = scatter_off_electron(x[i], u[i], streams, i)
 
 
-def scatter_off_electrons(
-    x: ArrayLike, u: ArrayLike, streams: Streams
-) -> tuple[Array, Array, NDArray[np.bool_]]:
-    """Offer one electron to each photon: who scatters, to what energy, by what angle.
+def scatter(
+    x: ArrayLike, theta: float, electrons: ElectronSource, streams: Streams
+) -> tuple[Array, Array]:
+    """Scatter every photon once in a thermal gas.
 
     Parameters
     ----------
     x : array_like
         Photon energies in the lab, x > 0: a scalar or shape (n,).
-    u : array_like
-        Four-velocities |u| >= 0 of the electrons offered: a scalar or shape (n,).
+    theta : float
+        Electron temperature kT/(mₑc²).
+    electrons : ElectronSource
+        Usually an :class:`~mcplugin.ElectronVelocitySampler`; asked again for each photon whose
+        electron was refused by the Klein-Nishina cross-section.
     streams : (n, 2) uint64 array
         Random streams, advanced in place.
 
     Returns
     -------
     x_out : (n,) array of float64
-        Photon energies in the lab afterwards; unchanged where the electron was refused.
+        Photon energies in the lab afterwards.
     cosine : (n,) array of float64
-        Cosine of the lab scattering angle; 1 where the electron was refused.
-    scattered : (n,) array of bool
-        False where the pair did not interact (the Klein-Nishina cross-section is below Thomson's)
-        and the photon has to be offered another electron.
+        Cosine of the lab scattering angle; the azimuth is uniform.
 
     Raises
     ------
     InputError
-        If an energy is not positive, a four-velocity is negative, or the shapes do not match.
+        If an energy is not positive or the shapes do not match; and as ``electrons`` raises.
     """
     count = len(checked_streams(streams))
-    columns = []
-    for name, value, low in (("x", x, np.finfo(np.float64).tiny), ("u", u, 0.0)):
-        array = array_within(name, value, low)
-        if array.shape not in ((), (count,)):
-            raise InputError(f"{name} must be a scalar or have shape ({count},), not {array.shape}")
-        columns.append(np.ascontiguousarray(np.broadcast_to(array, count)))
-    x_out = np.empty(count)
-    cosine = np.empty(count)
-    meet_electrons(columns[0], columns[1], streams, x_out, cosine)
-    scattered = cosine != REFUSED
-    return x_out, np.where(scattered, cosine, 1.0), scattered
+    x_in = array_within("x", x, np.finfo(np.float64).tiny)
+    if x_in.shape not in ((), (count,)):
+        raise InputError(f"x must be a scalar or have shape ({count},), not {x_in.shape}")
+    x_in = np.broadcast_to(x_in, count)
+    x_out, cosine = np.empty((2, count))
+    waiting = np.arange(count)
+    while waiting.size:
+        own_streams = streams[waiting]
+        u = electrons.sample(theta, own_streams)
+        energies, cosines = np.empty((2, waiting.size))
+        meet_electrons(x_in[waiting], u, own_streams, energies, cosines)
+        streams[waiting] = own_streams
+        x_out[waiting], cosine[waiting] = energies, cosines
+        waiting = waiting[cosines == REFUSED]
+    return x_out, cosine

@@ -9,7 +9,8 @@ A photon owns its random stream, so what happens to it depends neither on its sl
 size of the chunk.
 """
 
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,6 +69,8 @@ class Walks:
         ``ESCAPED``, ``ABSORBED`` or ``CUT``.
     electron_draws : int
         Electrons asked of the sampler, refused ones included.
+    electron_seconds : float
+        Time that the sampler took for them.
     """
 
     x_seed: Array
@@ -76,6 +79,7 @@ class Walks:
     scatterings: NDArray[np.int32]
     fate: NDArray[np.uint8]
     electron_draws: int
+    electron_seconds: float
 
 
 def walk(problem: Problem, seed: int, first: int, count: int) -> Walks:
@@ -102,12 +106,16 @@ def walk(problem: Problem, seed: int, first: int, count: int) -> Walks:
         scatterings=np.empty(count, dtype=np.int32),
         fate=np.empty(count, dtype=np.uint8),
         electron_draws=0,
+        electron_seconds=0.0,
     )
     active = born = electron_draws = 0
+    electron_seconds = 0.0
     while active or born < count:
         now = slice(active)
         if active:
+            asked = time.perf_counter()
             _draw_electrons(problem, streams[now], u[now])
+            electron_seconds += time.perf_counter() - asked
             meet_electrons(x[now], u[now], streams[now], x_out[now], cosine[now])
             electron_draws += active
         active, born = _advance(
@@ -118,7 +126,7 @@ def walk(problem: Problem, seed: int, first: int, count: int) -> Walks:
             x, place, mu, scatterings, photon, streams, x_out, cosine,
             walks.x, walks.cosine, walks.scatterings, walks.fate,
         )  # fmt: skip
-    return Walks(walks.x_seed, walks.x, walks.cosine, walks.scatterings, walks.fate, electron_draws)
+    return replace(walks, electron_draws=electron_draws, electron_seconds=electron_seconds)
 
 
 def _draw_electrons(problem: Problem, streams: Streams, u: Array) -> None:

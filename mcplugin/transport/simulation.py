@@ -144,18 +144,28 @@ def simulate(
     grid = _grid(configuration)
     total = configuration.run.photons
     tally = Tally.empty(grid)
+    working_seconds = electron_seconds = 0.0
     started = time.perf_counter()
     with ExitStack() as stack:
         stop = stack.enter_context(_stop_on_interrupt())
         listed = stack.enter_context(PhotonList(photon_list)) if photon_list else None
         for done in _chunks(problem, configuration.run.seed, total, grid, threads, stop):
             tally = tally + done.tally
+            working_seconds += done.seconds
+            electron_seconds += done.walks.electron_seconds
             if listed is not None:
                 listed.append(done.walks)
             if progress is not None:
                 progress(tally.photons, total)
     seconds = time.perf_counter() - started
-    summary = _summary(configuration, problem, tally, seconds, threads)
+    summary = _summary(configuration, problem, tally)
+    summary |= {
+        "seconds": seconds,
+        "threads": threads,
+        "photons_per_second": tally.photons / seconds,
+        "scatterings_per_second": tally.scatterings / seconds,
+        "electron_share": electron_seconds / max(working_seconds, 1e-9),
+    }
     return Result(configuration, summary, Spectrum.of(tally, grid, summary), tally)
 
 
@@ -275,9 +285,8 @@ def _stop_on_interrupt() -> Iterator[threading.Event]:
         signal.signal(signal.SIGINT, previous)
 
 
-def _summary(
-    configuration: Configuration, problem: Problem, tally: Tally, seconds: float, threads: int
-) -> dict[str, Any]:
+def _summary(configuration: Configuration, problem: Problem, tally: Tally) -> dict[str, Any]:
+    """What does not depend on how fast the run was."""
     amplification, amplification_error = _amplification(tally)
     kev = ELECTRON_REST_ENERGY_KEV
     photons = max(tally.photons, 1)
@@ -306,10 +315,6 @@ def _summary(
             "absorbed": tally.total(ABSORBING) * kev,
             "cut": tally.total(CUTTING) * kev,
         },
-        "seconds": seconds,
-        "threads": threads,
-        "photons_per_second": tally.photons / seconds,
-        "scatterings_per_second": tally.scatterings / seconds,
         "packages": {
             "python": platform.python_version(),
             **{package: version(package) for package in ("numpy", "scipy", "numba")},
