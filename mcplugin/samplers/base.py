@@ -59,8 +59,8 @@ class ElectronVelocitySampler(ABC):
 
         Parameters
         ----------
-        theta : (1,) or (n,) array of float64
-            One temperature for all draws, or one per draw.
+        theta : () or (n,) array of float64
+            One temperature for all draws, or one per draw (contiguous).
         streams : (n, 2) uint64 array
             Random streams, to be advanced in place; draw i may use row i only.
         u : (n,) array of float64
@@ -101,13 +101,13 @@ class ElectronVelocitySampler(ABC):
         """
         count = len(checked_streams(streams))
         theta = temperature(theta, *self.theta_range, self.theta_remedy)
-        if theta.ndim > 1 or theta.size not in (1, count):
+        if theta.shape not in ((), (count,)):
             raise InputError(
                 f"theta must be a scalar or have shape ({count},), one per stream, "
                 f"not {theta.shape}"
             )
         u = _checked_out(out, (count,))
-        self.fill(np.ascontiguousarray(theta.reshape(-1)), streams, u)
+        self.fill(np.asarray(theta, order="C"), streams, u)
         return u
 
     def sample_vector(self, theta: ArrayLike, streams: Streams, out: Array | None = None) -> Array:

@@ -83,6 +83,7 @@ class RejectionSampler(ElectronVelocitySampler):
 
     def fill(self, theta: Array, streams: Streams, u: Array) -> None:
         """Write one exact draw per stream."""
+        theta = np.broadcast_to(theta, u.shape)
         if self.method == "sobol":
             _fill_sobol(theta, streams, u)
         else:
@@ -152,13 +153,13 @@ def _fill_gamma_mixture(
     theta: Array, streams: Streams, u: Array, a: float, b: float, squeeze: float
 ) -> None:
     for i in range(u.size):
-        u[i] = _draw_gamma_mixture(theta[i if theta.size > 1 else 0], a, b, squeeze, streams, i)
+        u[i] = _draw_gamma_mixture(theta[i], a, b, squeeze, streams, i)
 
 
 @kernel
 def _fill_sobol(theta: Array, streams: Streams, u: Array) -> None:
     for i in range(u.size):
-        scale = theta[i if theta.size > 1 else 0]
+        scale = theta[i]
         while True:
             product = uniform(streams, i) * uniform(streams, i) * uniform(streams, i)
             candidate = -scale * math.log(product)

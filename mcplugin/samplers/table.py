@@ -9,6 +9,8 @@ are interpolated in ln Θ.
 
 import functools
 import math
+import threading
+from collections.abc import Callable
 from typing import ClassVar
 
 import numpy as np
@@ -47,8 +49,8 @@ class TableSampler(ElectronVelocitySampler):
 
     def fill(self, theta: Array, streams: Streams, u: Array) -> None:
         """Write one draw per stream, one uniform number each."""
-        if theta.size == 1:
-            _fill_isothermal(_quantile_cubics(float(theta[0])), streams, u)
+        if theta.ndim == 0:
+            _fill_isothermal(_quantile_cubics(float(theta)), streams, u)
         else:
             _fill_per_draw(_quantile_cubics_of_all_temperatures(), theta, streams, u)
 
@@ -77,7 +79,20 @@ def _largest_cdf_error(u: Array, p: Array, theta: float) -> float:
     return float(np.max(np.abs(maxwell_juttner.cdf(u, theta) - p)))
 
 
-@functools.lru_cache(maxsize=256)
+def _made_once(make: Callable[..., Array]) -> Callable[..., Array]:
+    """Keep what was made, and let other threads wait for it instead of making it again."""
+    cached = functools.lru_cache(maxsize=256)(make)
+    lock = threading.RLock()
+
+    @functools.wraps(make)
+    def get(*args: float) -> Array:
+        with lock:
+            return cached(*args)
+
+    return get
+
+
+@_made_once
 def _quantile_cubics(theta: float) -> Array:
     """Coefficients (2 × 832, 4) of u in each interval of p, then of 1 - p."""
     within = np.arange(1 << _OCTAVE_BITS) / (1 << _OCTAVE_BITS)
@@ -95,7 +110,7 @@ def _quantile_cubics(theta: float) -> Array:
     return np.concatenate(sides)
 
 
-@functools.cache
+@_made_once
 def _quantile_cubics_of_all_temperatures() -> Array:
     """Coefficients (rows, 2 × 832, 4) of u over its typical size, for evenly spaced ln Θ."""
     rows = np.exp(math.log(THETA_MIN) + _ROW_SPACING * np.arange(_ROWS))

@@ -34,6 +34,7 @@ from mcplugin.transport.tally import (
     CUTTING,
     ESCAPING,
     ESCAPING_SQUARED,
+    QUANTA_PER_UNIT,
     SEED,
     SEED_SQUARED,
     SEED_TIMES_ESCAPING,
@@ -310,7 +311,7 @@ def _summary(configuration: Configuration, problem: Problem, tally: Tally) -> di
         "amplification_error": amplification_error,
         "energy_kev": {
             "seed": tally.total(SEED) * kev,
-            "gained": tally.energy_gained * kev,
+            "gained": tally.quanta_gained / QUANTA_PER_UNIT * kev,
             "escaped": tally.total(ESCAPING) * kev,
             "absorbed": tally.total(ABSORBING) * kev,
             "cut": tally.total(CUTTING) * kev,

@@ -163,10 +163,10 @@ class Tally:
         return self.totals[which] / QUANTA_PER_UNIT
 
     @property
-    def energy_gained(self) -> float:
-        """Energy that photons took from the electrons, in mₑc²: what ended less what was born."""
+    def quanta_gained(self) -> int:
+        """Energy that photons took from the electrons, in quanta: what ended less what was born."""
         ended = sum(self.totals[fate] for fate in (ESCAPING, ABSORBING, CUTTING))
-        return (ended - self.totals[SEED]) / QUANTA_PER_UNIT
+        return ended - self.totals[SEED]
 
 
 def _joined(limbs: Counts) -> int:

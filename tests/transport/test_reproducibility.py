@@ -1,0 +1,136 @@
+"""The same run gives the same bits, whoever computes it and however it is cut up."""
+
+import itertools
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from mcplugin import sampler_names, simulate
+from mcplugin.transport import loop, simulation
+from mcplugin.transport.configuration import Configuration
+from mcplugin.transport.loop import walk
+from mcplugin.transport.tally import Tally
+
+CONFIG = {
+    "plasma": {"geometry": "slab", "kt_kev": 100.0, "tau": 1.5},
+    "seed": {"spectrum": "blackbody", "kt_kev": 0.3},
+    "run": {"photons": 30_000, "seed": 81},
+}
+
+
+def _same(a, b):
+    assert a.totals == b.totals
+    assert (a.photons, a.escaped, a.absorbed, a.cut, a.scatterings, a.electron_draws) == (
+        b.photons, b.escaped, b.absorbed, b.cut, b.scatterings, b.electron_draws,
+    )  # fmt: skip
+    for part in ("seeds", "by_angle", "by_order"):
+        for field in ("count", "energy", "energy_squared"):
+            assert np.array_equal(
+                getattr(getattr(a, part), field), getattr(getattr(b, part), field)
+            )
+
+
+@pytest.mark.parametrize("sampler", sampler_names())
+def test_threads(sampler):
+    """1, 2, 3 and 8 threads give the same tally, bit by bit, with every sampler."""
+    runs = [simulate(CONFIG, sampler, threads=threads).tally for threads in (1, 2, 3, 8)]
+    for run in runs[1:]:
+        _same(runs[0], run)
+
+
+@pytest.mark.parametrize(("slots", "chunk"), [(8192, 2**10), (7, 2**8), (100_000, 2**18)])
+def test_chunks_and_slots(monkeypatch, slots, chunk):
+    """Neither the size of a chunk nor the number of photons in flight changes a bit."""
+    expected = simulate(CONFIG).tally
+    monkeypatch.setattr(loop, "SLOTS", slots)
+    monkeypatch.setattr(simulation, "_SMALLEST_CHUNK", chunk)
+    monkeypatch.setattr(simulation, "_LARGEST_CHUNK", chunk)
+    _same(simulate(CONFIG).tally, expected)
+
+
+def test_tallies_merge_in_any_order():
+    """Chunks of a run, shuffled and added, give the run."""
+    configuration = Configuration.load(CONFIG)
+    problem, grid = simulation._problem(configuration, None), simulation._grid(configuration)
+    ends = [0, 1, 10, 5000, 5001, 29_000, 30_000]
+    parts = [
+        Tally.of(walk(problem, 81, first, last - first), grid)
+        for first, last in itertools.pairwise(ends)
+    ]
+    merged = Tally.empty(grid)
+    for k in np.random.default_rng(1).permutation(len(parts)):
+        merged = merged + parts[k]
+    _same(merged, simulate(CONFIG).tally)
+
+
+def test_more_photons_extend_a_run():
+    """Photon i of a run depends on the seed and i alone: a longer run contains the shorter one."""
+    configuration = Configuration.load(CONFIG)
+    problem = simulation._problem(configuration, None)
+    short, long = walk(problem, 81, 0, 1000), walk(problem, 81, 0, 3000)
+    assert np.array_equal(short.x, long.x[:1000])
+    assert np.array_equal(short.fate, long.fate[:1000])
+    far = walk(problem, 81, 2**32 + 1, 10)
+    assert np.isfinite(far.x).all()
+    assert not np.array_equal(far.x, short.x[:10])
+
+
+def test_seeds_differ():
+    """Another seed, another run."""
+    assert simulate(CONFIG, seed=1).tally.totals != simulate(CONFIG, seed=2).tally.totals
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"plasma": {"geometry": "sphere", "theta": 1e-4, "tau": 1e-6}},
+        {"plasma": {"geometry": "sphere", "theta": 100.0, "tau": 2.0}},
+        {"plasma": {"geometry": "slab", "theta": 100.0, "tau": 1e-6, "disk": "none"}},
+        {"seed": {"spectrum": "monochromatic", "energy_kev": 5.2e-8}},
+        {"seed": {"spectrum": "monochromatic", "energy_kev": 510_000.0}},
+        {"plasma": {"geometry": "sphere", "theta": 0.01, "tau": 300.0},
+         "run": {"photons": 3, "max_scatterings": 20_000}},
+        {"run": {"photons": 1}},
+    ],
+)  # fmt: skip
+def test_extremes(change):
+    """Temperatures, depths, energies and counts at the ends of their ranges: finite, accounted."""
+    run = simulate({**CONFIG, "run": {"photons": 2000}, **change})
+    s = run.summary
+    assert s["escaped"] + s["absorbed"] + s["cut"] == s["photons"]
+    assert np.isfinite(run.spectrum.efe).all()
+    assert np.isfinite(run.spectrum.efe_err).all()
+    assert np.isfinite(s["amplification"])
+    assert s["energy_kev"]["seed"] > 0
+
+
+def test_within_bounds():
+    """The kernels index no array out of bounds: a run with numba's checks, which are off else.
+
+    numba reads NUMBA_BOUNDSCHECK when it compiles, so the run is a process of its own, without
+    the cache of unchecked code.
+    """
+    code = (
+        "import numba, mcplugin\n"
+        "assert numba.config.BOUNDSCHECK == 1\n"
+        "for geometry, position in (('sphere', 'centre'), ('sphere', 'surface'),"
+        " ('slab', 'uniform'), ('slab', 'base')):\n"
+        "    for sampler in mcplugin.sampler_names():\n"
+        "        run = mcplugin.simulate({'plasma': {'geometry': geometry, 'theta': 1.0,"
+        " 'tau': 2.0}, 'seed': {'spectrum': 'disk-blackbody', 'kt_in_kev': 1.0,"
+        " 'position': position}, 'run': {'photons': 3000, 'max_scatterings': 9},"
+        " 'tally': {'orders': 3, 'bins': 17, 'angle_bins': 3, 'energy_min_kev': 0.5,"
+        " 'energy_max_kev': 50.0}}, sampler)\n"
+        "        assert run.summary['photons'] == 3000\n"
+        "u = mcplugin.get_sampler('table').sample([0.1, 1.0], mcplugin.random_streams(1, 2))\n"
+    )
+    environment = {**os.environ, "NUMBA_BOUNDSCHECK": "1", "NUMBA_CACHE_DIR": os.devnull}
+    environment.pop("NUMBA_CACHE_DIR")
+    environment["NUMBA_CACHE_DIR"] = os.path.join(os.environ["NUMBA_CACHE_DIR"], "boundscheck")
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
