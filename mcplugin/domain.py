@@ -20,6 +20,8 @@ def real_array(name: str, value: ArrayLike) -> NDArray[np.float64]:
     InputError
         Naming the argument and the first offending value.
     """
+    if hasattr(value, "unit"):
+        raise InputError(f"{name} = {value} carries a unit, where a plain number is meant")
     array = np.asarray(value)
     if array.dtype.kind not in "fiu":
         raise InputError(f"{name} must be real numbers, not {array.dtype}")
@@ -83,7 +85,7 @@ def whole_number(name: str, value: Any, low: int, high: int) -> int:
     """
     try:
         whole = int(value)
-        exact = not isinstance(value, (bool, str)) and whole == value
+        exact = not isinstance(value, (bool, np.bool_, str)) and whole == value
     except (TypeError, ValueError, OverflowError):
         exact = False
     if not exact:

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import numpy as np
+
 # mₑc² in keV (CODATA 2022: 0.51099895069 MeV).
 ELECTRON_REST_ENERGY_KEV = 510.99895069
 
@@ -20,7 +22,9 @@ def in_kev(value: Any) -> Any:
         return value
     from astropy import units
 
-    return value.to_value(units.keV, units.temperature_energy() + units.spectral())
+    # A wavelength of zero becomes an infinite energy, which is refused where energies are let in.
+    with np.errstate(divide="ignore"):
+        return value.to_value(units.keV, units.temperature_energy() + units.spectral())
 
 
 def dimensionless_temperature(value: Any) -> Any:

@@ -16,6 +16,9 @@ from mcplugin.transport.simulation import Progress
 # What a shell reports for a program stopped by Ctrl-C.
 INTERRUPTED = 130
 
+PHOTON_LIST = "photons.h5"
+RESULT_FILES = (*Result.FILES, PHOTON_LIST)
+
 
 @click.command(epilog="Example:  mcplugin run examples/ic4329a.toml --photons 1e6 --out ic4329a")
 @click.argument("config", type=click.Path(path_type=Path))
@@ -48,8 +51,11 @@ def run(
     try:
         configuration = Configuration.load(config)
         folder = out or Path(config.stem)
-        with output_folder(folder, overwrite) as unfinished, _progress_bar(quiet) as progress:
-            listed = unfinished / "photons.h5" if configuration.tally.photon_list else None
+        with (
+            output_folder(folder, RESULT_FILES, overwrite) as unfinished,
+            _progress_bar(quiet) as progress,
+        ):
+            listed = unfinished / PHOTON_LIST if configuration.tally.photon_list else None
             result = simulate(
                 configuration,
                 sampler,
@@ -62,6 +68,9 @@ def run(
             result.write(unfinished)
     except McpluginError as error:
         raise Refusal(error) from error
+    except KeyboardInterrupt:
+        click.echo("interrupted: nothing was written", err=True)
+        sys.exit(INTERRUPTED)
     if not quiet:
         click.echo(_report(result, folder))
     if result.interrupted:
@@ -76,6 +85,8 @@ def run(
 
 def _report(result: Result, folder: Path) -> str:
     s = result.summary
+    listed = result.configuration.tally.photon_list
+    written = RESULT_FILES if listed else Result.FILES
     return "\n".join(
         [
             f"photons        {s['photons']:,} in = {s['escaped']:,} escaped "
@@ -84,7 +95,7 @@ def _report(result: Result, folder: Path) -> str:
             f"amplification  {s['amplification']:.5g} ± {s['amplification_error']:.2g}",
             f"speed          {s['photons_per_second']:.3g} photons/s, "
             f"{s['scatterings_per_second']:.3g} scatterings/s on {s['threads']} threads",
-            f"written        {folder}/spectrum.fits, spectrum.png, summary.json",
+            f"written        {', '.join(str(folder / name) for name in written)}",
         ]
     )
 

@@ -11,6 +11,7 @@ import functools
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from importlib.metadata import entry_points
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 import numpy as np
@@ -43,6 +44,8 @@ class ElectronVelocitySampler(ABC):
         Electron temperatures kT/(mₑc²) at which it is valid.
     theta_remedy : str
         What to do about a temperature outside that range; ends the error message.
+    options : mapping
+        Constructor options that make this very sampler again; kept in a run's provenance.
     variants : tuple of mappings
         Sets of constructor options that are worth listing, testing and timing; the first is the
         default.
@@ -51,6 +54,7 @@ class ElectronVelocitySampler(ABC):
     name: ClassVar[str]
     theta_range: tuple[float, float]
     theta_remedy: str = THETA_REMEDY
+    options: Mapping[str, Any] = MappingProxyType({})
     variants: ClassVar[tuple[Mapping[str, Any], ...]] = ({},)
 
     @abstractmethod
@@ -192,13 +196,18 @@ def get_sampler(
             raise InputError(f"options {sorted(options)} come too late for a constructed sampler")
         return sampler
     registry = _registry()
-    if sampler not in registry:
+    if not isinstance(sampler, str) or sampler not in registry:
         near = difflib.get_close_matches(str(sampler), registry, n=1, cutoff=0.4)
         hint = f"did you mean {near[0]!r}? " if near else ""
         raise UnknownSamplerError(
             f"no sampler is called {sampler!r}: {hint}registered are {', '.join(sorted(registry))}"
         )
-    constructor = registry[sampler].load()
+    try:
+        constructor = registry[sampler].load()
+    except Exception as error:
+        raise SamplerError(
+            f"{registry[sampler].value}, registered as {sampler!r}, cannot be loaded: {error}"
+        ) from error
     if not (isinstance(constructor, type) and issubclass(constructor, ElectronVelocitySampler)):
         raise SamplerError(
             f"{registry[sampler].value}, registered as {sampler!r}, is no ElectronVelocitySampler"

@@ -71,9 +71,10 @@ class RejectionSampler(ElectronVelocitySampler):
     variants: ClassVar[tuple[Mapping[str, Any], ...]] = tuple({"method": m} for m in _METHODS)
 
     def __init__(self, method: str = "zenitani-nakano") -> None:
-        if method not in _METHODS:
+        if not isinstance(method, str) or method not in _METHODS:
             raise InputError(f"method = {method!r} is not one of {', '.join(_METHODS)}")
         self.method = method
+        self.options = {"method": method}
         self.theta_range = _METHODS[method]
         if method == "sobol":
             self.theta_remedy = (

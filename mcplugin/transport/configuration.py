@@ -4,9 +4,10 @@ User-facing energies are in keV and may be astropy quantities when given from Py
 """
 
 import difflib
+import math
 import os
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
@@ -25,6 +26,8 @@ from mcplugin.units import ELECTRON_REST_ENERGY_KEV, in_kev
 
 # Photons softer or harder than this are outside what the cross-section table resolves.
 X_MIN, X_MAX = 1e-10, 1e3
+# Cells of all tallied spectra together: 24 bytes each, for every chunk in flight.
+_MOST_CELLS = 4_000_000
 ENERGY_MIN_KEV, ENERGY_MAX_KEV = X_MIN * ELECTRON_REST_ENERGY_KEV, X_MAX * ELECTRON_REST_ENERGY_KEV
 
 
@@ -57,20 +60,17 @@ class Plasma(_Section):
     """The homogeneous cloud of thermal electrons."""
 
     geometry: Literal["sphere", "slab"]
-    kt_kev: Annotated[
-        float | None,
-        BeforeValidator(_plain_kev),
-        Field(
-            ge=THETA_MIN * ELECTRON_REST_ENERGY_KEV,
-            le=THETA_MAX * ELECTRON_REST_ENERGY_KEV,
-            description="electron temperature kT in keV",
-        ),
-    ] = None
-    theta: Annotated[
-        float | None,
-        BeforeValidator(_plain_number),
-        Field(ge=THETA_MIN, le=THETA_MAX, description="electron temperature kT/(mₑc²)"),
-    ] = None
+    kt_kev: (
+        Annotated[
+            float,
+            BeforeValidator(_plain_kev),
+            Field(ge=THETA_MIN * ELECTRON_REST_ENERGY_KEV, le=THETA_MAX * ELECTRON_REST_ENERGY_KEV),
+        ]
+        | None
+    ) = Field(None, description="electron temperature kT in keV")
+    theta: Annotated[Real, Field(ge=THETA_MIN, le=THETA_MAX)] | None = Field(
+        None, description="electron temperature kT/(mₑc²)"
+    )
     tau: Annotated[
         Real,
         Field(
@@ -176,6 +176,12 @@ class TallyGrid(_Section):
     def _ordered(self) -> "TallyGrid":
         if not self.energy_min_kev < self.energy_max_kev:
             raise ValueError("energy_min_kev must be below energy_max_kev")
+        if math.log(self.energy_max_kev / self.energy_min_kev) < 1e-9 * self.bins:
+            raise ValueError("bins are too many for so narrow a range of energies")
+        if self.bins * (self.angle_bins + self.orders) > _MOST_CELLS:
+            raise ValueError(
+                f"bins * (angle_bins + orders) exceeds {_MOST_CELLS:,}: make one of them smaller"
+            )
         return self
 
 
@@ -186,10 +192,9 @@ class Run(_Section):
     sampler: str = "rejection"
     sampler_options: dict[str, Any] = Field(default_factory=dict)
     seed: Annotated[Whole, Field(ge=0, le=2**64 - 1)] = 1
-    max_scatterings: Annotated[
-        Whole | None,
-        Field(ge=0, le=2**31 - 2, description="photons about to scatter once more are cut"),
-    ] = None
+    max_scatterings: Annotated[Whole, Field(ge=0, le=2**31 - 2)] | None = Field(
+        None, description="photons about to scatter once more are cut"
+    )
 
 
 class Configuration(_Section):
@@ -232,13 +237,15 @@ class Configuration(_Section):
             return source
         if isinstance(source, Mapping):
             return _validated(dict(source), "configuration")
-        path = Path(source)
         try:
+            path = Path(source)
             content = tomllib.loads(path.read_text(encoding="utf-8"))
         except OSError as error:
             raise ConfigurationError(f"cannot read {path}: {error.strerror}") from error
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise ConfigurationError(f"{path} is not valid TOML: {error}") from error
+        except (TypeError, ValueError) as error:
+            raise ConfigurationError(f"cannot read {source!r}: {error}") from error
         seed = content.get("seed")
         if isinstance(seed, dict) and isinstance(seed.get("file"), str):
             seed["file"] = str(path.parent / seed["file"])
@@ -252,12 +259,15 @@ def _validated(content: dict[str, Any], origin: str) -> Configuration:
     try:
         return Configuration.model_validate(content)
     except ValidationError as error:
-        raise ConfigurationError(f"{origin}: {_one_line(error)}") from error
+        raise ConfigurationError(" ".join(f"{origin}: {_one_line(error)}".split())) from error
 
 
 def _one_line(error: ValidationError) -> str:
     """The first complaint of a validation, as 'section.key = value: what is wrong, remedy'."""
-    problem = error.errors(include_url=False)[0]
+    problems = error.errors(include_url=False)
+    # A misspelt key is also a missing one; its spelling is the thing to say.
+    unknown = [problem for problem in problems if problem["type"] == "extra_forbidden"]
+    problem = (unknown or problems)[0]
     path = [str(part) for part in problem["loc"]]
     section = _SECTIONS.get(path[0] if len(path) > 1 else "", Configuration)
     if path[:1] == ["seed"] and len(path) > 1:
@@ -274,6 +284,9 @@ def _one_line(error: ValidationError) -> str:
             return f"{name}.spectrum = {given['spectrum']!r}: {_nearest(given['spectrum'], _SEEDS)}"
         case "literal_error":
             return f"{name} = {given!r}: {_nearest(given, _literals(section, path[-1]))}"
+        case "greater_than_equal" | "less_than_equal":
+            low, high = _bounds(section, path[-1])
+            return f"{name} = {given!r} is outside {low} <= {path[-1]} <= {high}"
     message = problem["msg"].removeprefix("Value error, ")
     message = message[0].lower() + message[1:]
     if not name:
@@ -299,10 +312,26 @@ def _nearest(given: Any, allowed: Iterable[str]) -> str:
 
 def _literals(section: type[BaseModel], key: str) -> list[str]:
     """All strings of a (possibly optional) Literal field."""
-    found: list[str] = []
-    pending = [section.model_fields[key].annotation]
-    while pending:
-        for part in get_args(pending.pop()):
-            found += [part] if isinstance(part, str) else []
-            pending += [] if isinstance(part, str) else [part]
-    return found
+    return [part for part in _parts(section.model_fields[key].annotation) if isinstance(part, str)]
+
+
+def _bounds(section: type[BaseModel], key: str) -> tuple[str, str]:
+    """Lowest and highest value of a (possibly optional) number, to six digits."""
+    field = section.model_fields[key]
+    limits: dict[str, float] = {}
+    for part in (*field.metadata, *_parts(field.annotation)):
+        for constraint in getattr(part, "metadata", [part]):
+            for name in ("ge", "le"):
+                if hasattr(constraint, name):
+                    limits[name] = getattr(constraint, name)
+    low, high = (
+        f"{v:.6g}" if isinstance(v, float) else str(v) for v in (limits["ge"], limits["le"])
+    )
+    return low, high
+
+
+def _parts(annotation: Any) -> Iterator[Any]:
+    """All arguments of a nested annotation."""
+    for part in get_args(annotation):
+        yield part
+        yield from _parts(part)

@@ -1,7 +1,10 @@
 """Spectra in FITS: three tables with units, and the provenance in the primary header."""
 
+import contextlib
+import io
 import json
 import os
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -51,41 +54,46 @@ def spectrum_table(spectrum: Spectrum) -> QTable:
 def write_spectrum(spectrum: Spectrum, path: str | os.PathLike[str], overwrite: bool) -> None:
     """Write the file under another name first, so that it appears whole; see `Spectrum.write`."""
     path = Path(path)
-    if path.exists() and not overwrite:
+    if os.path.exists(path) and not overwrite:
         raise OutputError(f"{path} exists: choose another name or allow overwriting")
     unfinished = path.with_name(path.name + ".part")
     try:
         _hdus(spectrum).writeto(unfinished, overwrite=True, checksum=True)
         unfinished.replace(path)
     except OSError as error:
-        unfinished.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            unfinished.unlink()
         raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
 
 
 def read_spectrum(path: str | os.PathLike[str]) -> Spectrum:
     """Read the file back; see :meth:`Spectrum.read`."""
     try:
-        with fits.open(path, checksum=True) as hdus:
-            table, angles, orders = (hdus[n].data for n in ("SPECTRUM", "BY_ANGLE", "BY_ORDER"))
-            return Spectrum(
-                **{
-                    name: _native(table[column])
-                    for name, column in (
-                        ("energy_lo", "ENERG_LO"),
-                        ("energy_hi", "ENERG_HI"),
-                        ("counts", "COUNTS"),
-                        ("efe", "EFE"),
-                        ("efe_err", "EFE_ERR"),
-                        ("seed_efe", "SEED_EFE"),
-                    )
-                },
-                cosine_edges=np.append(_native(angles["COS_LO"]), 1.0),
-                by_angle=_part(angles),
-                by_order=_part(orders),
-                provenance=json.loads(hdus[0].header["RUN"]),
-            )
-    except (OSError, KeyError, ValueError, Warning) as error:
-        raise InputError(f"{path} is no spectrum written by mcplugin: {error}") from error
+        content = io.BytesIO(Path(path).read_bytes())
+        # A wrong checksum or a truncated table is only a warning to astropy.
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            with fits.open(content, checksum=True) as hdus:
+                return _spectrum(hdus)
+    except (OSError, LookupError, TypeError, ValueError, Warning) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"{path} is no spectrum written by mcplugin: {reason}") from error
+
+
+def _spectrum(hdus: fits.HDUList) -> Spectrum:
+    table, angles, orders = (hdus[name].data for name in ("SPECTRUM", "BY_ANGLE", "BY_ORDER"))
+    return Spectrum(
+        energy_lo=_native(table["ENERG_LO"]),
+        energy_hi=_native(table["ENERG_HI"]),
+        counts=_native(table["COUNTS"]),
+        efe=_native(table["EFE"]),
+        efe_err=_native(table["EFE_ERR"]),
+        seed_efe=_native(table["SEED_EFE"]),
+        cosine_edges=np.append(_native(angles["COS_LO"]), 1.0),
+        by_angle=_part(angles),
+        by_order=_part(orders),
+        provenance=json.loads(hdus[0].header["RUN"]),
+    )
 
 
 def _hdus(spectrum: Spectrum) -> fits.HDUList:
@@ -127,9 +135,9 @@ def _header(provenance: dict[str, Any]) -> fits.Header:
         header[f"HIERARCH version {package}"] = version
     for section, settings in provenance.get("configuration", {}).items():
         for key, value in settings.items():
-            header[f"HIERARCH {section}.{key}"] = (
-                value if isinstance(value, (str, int, float)) else json.dumps(value)
-            )
+            # A header takes numbers and ASCII; JSON writes anything else in ASCII.
+            plain = isinstance(value, (int, float)) or (isinstance(value, str) and value.isascii())
+            header[f"HIERARCH {section}.{key}"] = value if plain else json.dumps(value)
     header["RUN"] = json.dumps(provenance)
     return header
 
@@ -144,7 +152,8 @@ def _columns(part: Part) -> list[fits.Column]:
 
 
 def _part(table: Any) -> Part:
-    return Part(*(_native(table[column]) for column in ("COUNTS", "EFE", "EFE_ERR")))
+    columns = (_native(table[column]) for column in ("COUNTS", "EFE", "EFE_ERR"))
+    return Part(*(column.reshape(len(table), -1) for column in columns))
 
 
 def _native(column: Any) -> Any:

@@ -10,6 +10,7 @@ size of the chunk.
 """
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -49,6 +50,7 @@ class Problem:
     cloud: Cloud
     source: Source
     sampler: ElectronVelocitySampler
+    sampler_quality: Mapping[str, float]
     cross_section: HotCrossSectionTable
     max_scatterings: int
 

@@ -42,10 +42,10 @@ def draw(spectrum: Spectrum) -> Figure:
         label="escaping photons",
     )
     axes.set_xscale("log")
-    axes.set_yscale("log")
     axes.set_xlim(spectrum.energy_lo[0], spectrum.energy_hi[-1])
     peak = max(spectrum.efe.max(initial=0.0), spectrum.seed_efe.max(initial=0.0))
     if peak > 0.0:
+        axes.set_yscale("log")
         axes.set_ylim(peak * 10.0**-_DECADES, peak * 3.0)
     axes.set_xlabel("Photon energy $E$ (keV)")
     axes.set_ylabel(r"$E\,F_E$  (energy per $\ln E$ / energy of the seed photons)")

@@ -14,16 +14,17 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from mcplugin.domain import whole_number
-from mcplugin.errors import OutputError
+from mcplugin.errors import McpluginError, OutputError, SamplerError
 from mcplugin.random_streams import random_streams
 from mcplugin.samplers.base import ElectronVelocitySampler, get_sampler
 from mcplugin.scattering.hot_cross_section import HotCrossSectionTable
 from mcplugin.transport.configuration import Configuration
+from mcplugin.transport.exact_sum import QUANTA_PER_UNIT
 from mcplugin.transport.geometry import Cloud
 from mcplugin.transport.loop import Problem, Walks, walk
 from mcplugin.transport.photon_list import PhotonList
@@ -34,7 +35,6 @@ from mcplugin.transport.tally import (
     CUTTING,
     ESCAPING,
     ESCAPING_SQUARED,
-    QUANTA_PER_UNIT,
     SEED,
     SEED_SQUARED,
     SEED_TIMES_ESCAPING,
@@ -71,6 +71,8 @@ class Result:
     summary: dict[str, Any]
     spectrum: Spectrum
     tally: Tally
+
+    FILES: ClassVar[tuple[str, ...]] = ("spectrum.fits", "spectrum.png", "summary.json")
 
     @property
     def interrupted(self) -> bool:
@@ -184,10 +186,12 @@ def _overridden(
     """The configuration with the arguments of `simulate` in place of its own, validated again."""
     content = configuration.model_dump(exclude_none=True)
     if sampler is not None:
-        tag = sampler if isinstance(sampler, str) else sampler.name
-        if tag != content["run"]["sampler"] or not isinstance(sampler, str):
+        if isinstance(sampler, ElectronVelocitySampler):
+            content["run"]["sampler_options"] = dict(sampler.options)
+            sampler = sampler.name
+        elif sampler != content["run"]["sampler"]:
             content["run"]["sampler_options"] = {}
-        content["run"]["sampler"] = tag
+        content["run"]["sampler"] = sampler
     if photons is not None:
         content["run"]["photons"] = photons
     if seed is not None:
@@ -203,12 +207,19 @@ def _problem(
     if not isinstance(sampler, ElectronVelocitySampler):
         sampler = get_sampler(run.sampler, **run.sampler_options)
     # A temperature that the sampler refuses is refused now, not in a worker thread.
-    sampler.sample(theta, random_streams(0, 1))
+    try:
+        sampler.sample(theta, random_streams(0, 1))
+        quality = {measure: float(value) for measure, value in sampler.quality(theta).items()}
+    except McpluginError:
+        raise
+    except Exception as error:
+        raise SamplerError(f"sampler {sampler.name!r} failed: {error}") from error
     return Problem(
         theta=theta,
         cloud=Cloud.of(configuration),
         source=source_of(configuration),
         sampler=sampler,
+        sampler_quality=quality,
         cross_section=HotCrossSectionTable.at(theta),
         max_scatterings=_UNLIMITED if run.max_scatterings is None else run.max_scatterings,
     )
@@ -294,7 +305,7 @@ def _summary(configuration: Configuration, problem: Problem, tally: Tally) -> di
     return {
         "version": version("mcplugin"),
         "sampler": problem.sampler.name,
-        "sampler_quality": dict(problem.sampler.quality(problem.theta)),
+        "sampler_quality": dict(problem.sampler_quality),
         "seed": configuration.run.seed,
         "theta": problem.theta,
         "kt_kev": problem.theta * kev,

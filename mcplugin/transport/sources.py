@@ -4,7 +4,10 @@ Each source draws exactly from its spectrum, one photon per random stream. Energ
 x = hν/(mₑc²).
 """
 
+import io
 import math
+import os
+import warnings
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
@@ -103,8 +106,10 @@ class Tabulated(Source):
 
     def fill(self, streams: Streams, x: Array) -> None:
         """Choose an interval by its number of photons, then invert its quadratic cdf."""
-        photons = 0.5 * (self.density[1:] + self.density[:-1]) * np.diff(self.x)
-        _fill_tabulated(self.x, self.density, np.cumsum(photons), streams, x)
+        # Scaled by a power of two, so that no square of a density leaves the range of doubles.
+        density = np.ldexp(self.density, -int(np.frexp(self.density.max())[1]))
+        photons = 0.5 * (density[1:] + density[:-1]) * np.diff(self.x)
+        _fill_tabulated(self.x, density, np.cumsum(photons), streams, x)
 
     @classmethod
     def read(cls, path: str | Path) -> "Tabulated":
@@ -121,13 +126,19 @@ class Tabulated(Source):
         from astropy.table import Table
 
         path = Path(path)
-        if not path.is_file():
+        if not os.path.isfile(path):
             raise ConfigurationError(f"seed.file: there is no file {path}")
-        reader = {".ecsv": "ascii.ecsv", ".fits": "fits", ".csv": "ascii.csv"}.get(path.suffix)
-        if reader is None:
+        formats = {".ecsv": "ascii.ecsv", ".fits": "fits", ".csv": "ascii.csv"}
+        if path.suffix.lower() not in formats:
             raise ConfigurationError(f"seed.file: {path} must end in .ecsv, .fits or .csv")
         try:
-            table = Table.read(path, format=reader)
+            # A damaged FITS file only warns; read from memory it also leaves no open handle behind.
+            with warnings.catch_warnings():
+                warnings.simplefilter("error")
+                content = io.BytesIO(path.read_bytes())
+                table = Table.read(content, format=formats[path.suffix.lower()])
+            if all(_is_number(name) for name in table.colnames):
+                raise InputError("the first line must name the columns")
             if len(table.columns) < 2:
                 raise InputError("a seed spectrum needs two columns: energy, photons per keV")
             energy, density = (table.columns[i] for i in (0, 1))
@@ -140,6 +151,14 @@ class Tabulated(Source):
         except Exception as error:
             reason = " ".join(str(error).split()) or type(error).__name__
             raise ConfigurationError(f"seed.file: {path}: {reason}") from error
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def source_of(configuration: Configuration) -> Source:

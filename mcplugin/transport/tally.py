@@ -1,8 +1,8 @@
 """What is kept of finished photons: sums that come out the same in any order.
 
-Every sum is an integer. Energies are counted in fixed quanta, so that tallies of different photons
-add up to the same bits however a run is split over chunks, threads or machines, and the energy
-budget closes to the last quantum.
+Every sum is an integer: totals are exact, bins count energy in fixed quanta. So tallies of
+different photons add up to the same bits however a run is split over chunks, threads or machines,
+and the energy budget closes exactly.
 """
 
 from dataclasses import dataclass, fields
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from mcplugin.errors import InputError
 from mcplugin.jit import kernel
+from mcplugin.transport.exact_sum import QUANTA_PER_UNIT, Accumulator, accumulators, add, in_quanta
 from mcplugin.transport.loop import ABSORBED, CUT, ESCAPED, Walks
 
 Array = NDArray[np.float64]
@@ -19,11 +20,6 @@ Counts = NDArray[np.int64]
 
 # Within a bin, energies are counted in 2⁻²⁸ of its upper edge: 3·10¹⁰ photons fit in 63 bits.
 BIN_QUANTA = 2.0**28
-# Totals over all energies are counted in quanta of 2⁻⁹⁰ mₑc², in limbs of 30 bits.
-_LIMBS = 4
-_LIMB = 2.0**30
-QUANTA_PER_UNIT = 2**90
-
 # Totals kept: energies by fate, and the second moments behind the error of the amplification.
 SEED, ESCAPING, ABSORBING, CUTTING, SEED_SQUARED, ESCAPING_SQUARED, SEED_TIMES_ESCAPING = range(7)
 _TOTALS = 7
@@ -91,7 +87,7 @@ class Tally:
     scatterings, electron_draws : int
         Events, and electrons asked of the sampler.
     totals : tuple of int
-        Sums over photons in quanta of 2⁻⁹⁰ mₑc² (or its square), indexed by ``SEED`` and so on.
+        Exact sums over photons in quanta of 2⁻¹⁰⁷⁴ mₑc² (or its square), indexed by ``SEED`` etc.
     seeds, by_angle, by_order : BinnedPhotons
         Seed photons (one row) and escaped photons (a row per angle bin; a row per order).
     """
@@ -123,11 +119,11 @@ class Tally:
     def of(cls, walks: Walks, grid: Grid) -> "Tally":
         """Sort the photons of a chunk."""
         tally = cls.empty(grid)
-        limbs = np.zeros((_TOTALS, _LIMBS), dtype=np.int64)
+        sums = accumulators(_TOTALS)
         fates = np.zeros(3, dtype=np.int64)
         scatterings = _sort(
             walks.x_seed, walks.x, walks.cosine, walks.scatterings, walks.fate,
-            grid.edges, fates, limbs,
+            grid.edges, fates, sums,
             tally.seeds.count, tally.seeds.energy, tally.seeds.energy_squared,
             tally.by_angle.count, tally.by_angle.energy, tally.by_angle.energy_squared,
             tally.by_order.count, tally.by_order.energy, tally.by_order.energy_squared,
@@ -139,7 +135,7 @@ class Tally:
             cut=int(fates[CUT]),
             scatterings=scatterings,
             electron_draws=walks.electron_draws,
-            totals=tuple(_joined(row) for row in limbs),
+            totals=in_quanta(sums),
             seeds=tally.seeds,
             by_angle=tally.by_angle,
             by_order=tally.by_order,
@@ -167,23 +163,6 @@ class Tally:
         """Energy that photons took from the electrons, in quanta: what ended less what was born."""
         ended = sum(self.totals[fate] for fate in (ESCAPING, ABSORBING, CUTTING))
         return ended - self.totals[SEED]
-
-
-def _joined(limbs: Counts) -> int:
-    """One integer from its limbs, most significant first."""
-    value = 0
-    for limb in limbs:
-        value = (value << 30) + int(limb)
-    return value
-
-
-@kernel
-def _add(limbs: Counts, value: float) -> None:
-    """Add a number below 2³⁴ to a fixed-point sum, cutting it at the quantum."""
-    for k in range(_LIMBS):
-        whole = np.floor(value)
-        limbs[k] += np.int64(whole)
-        value = (value - whole) * _LIMB
 
 
 @kernel
@@ -223,7 +202,7 @@ def _sort(
     fate: NDArray[np.uint8],
     edges: Array,
     fates: Counts,
-    limbs: Counts,
+    sums: Accumulator,
     seed_count: Counts,
     seed_energy: Counts,
     seed_squared: Counts,
@@ -242,18 +221,18 @@ def _sort(
     for i in range(x.size):
         all_scatterings += scatterings[i]
         fates[fate[i]] += 1
-        _add(limbs[SEED], x_seed[i])
-        _add(limbs[SEED_SQUARED], x_seed[i] * x_seed[i])
+        add(sums, SEED, x_seed[i])
+        add(sums, SEED_SQUARED, x_seed[i] * x_seed[i])
         j = _bin(x_seed[i], edges, log_first, per_log)
         _count_in(0, j, x_seed[i], edges, seed_count, seed_energy, seed_squared)
         if fate[i] == ABSORBED:
-            _add(limbs[ABSORBING], x[i])
+            add(sums, ABSORBING, x[i])
         elif fate[i] == CUT:
-            _add(limbs[CUTTING], x[i])
+            add(sums, CUTTING, x[i])
         else:
-            _add(limbs[ESCAPING], x[i])
-            _add(limbs[ESCAPING_SQUARED], x[i] * x[i])
-            _add(limbs[SEED_TIMES_ESCAPING], x_seed[i] * x[i])
+            add(sums, ESCAPING, x[i])
+            add(sums, ESCAPING_SQUARED, x[i] * x[i])
+            add(sums, SEED_TIMES_ESCAPING, x_seed[i] * x[i])
             j = _bin(x[i], edges, log_first, per_log)
             angle = min(int(abs(cosine[i]) * angle_bins), angle_bins - 1)
             _count_in(angle, j, x[i], edges, angle_count, angle_energy, angle_squared)
