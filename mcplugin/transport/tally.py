@@ -46,34 +46,43 @@ class Grid:
 
 @dataclass(frozen=True)
 class BinnedPhotons:
-    """Photons per bin: their number, their energy, and its square, in quanta; shape (rows, bins).
+    """Photons per bin: their number, their energy, and its square, in quanta.
 
-    Columns 0 and -1 count the photons below and above the grid, whose energy is not kept by bin.
+    Attributes
+    ----------
+    sums : (rows, bins + 2, 3) array of int64
+        The three sums of each bin. Bins 0 and -1 count the photons below and above the grid, whose
+        energy is not kept by bin.
     """
 
-    count: Counts
-    energy: Counts
-    energy_squared: Counts
+    sums: Counts
 
     @classmethod
     def empty(cls, rows: int, bins: int) -> "BinnedPhotons":
         """No photons yet."""
-        return cls(*np.zeros((3, rows, bins + 2), dtype=np.int64))
+        return cls(np.zeros((rows, bins + 2, 3), dtype=np.int64))
+
+    @property
+    def count(self) -> Counts:
+        """Number of photons, (rows, bins + 2)."""
+        return self.sums[:, :, 0]
+
+    @property
+    def energy(self) -> Counts:
+        """Sum of energies in 2⁻²⁸ of each bin's upper edge, (rows, bins + 2)."""
+        return self.sums[:, :, 1]
+
+    @property
+    def energy_squared(self) -> Counts:
+        """Sum of squared energies in 2⁻²⁸ of each bin's upper edge squared, (rows, bins + 2)."""
+        return self.sums[:, :, 2]
 
     def summed(self) -> "BinnedPhotons":
         """All rows together, as one."""
-        return BinnedPhotons(
-            self.count.sum(axis=0, keepdims=True),
-            self.energy.sum(axis=0, keepdims=True),
-            self.energy_squared.sum(axis=0, keepdims=True),
-        )
+        return BinnedPhotons(self.sums.sum(axis=0, keepdims=True))
 
     def __add__(self, other: "BinnedPhotons") -> "BinnedPhotons":
-        return BinnedPhotons(
-            self.count + other.count,
-            self.energy + other.energy,
-            self.energy_squared + other.energy_squared,
-        )
+        return BinnedPhotons(self.sums + other.sums)
 
 
 @dataclass(frozen=True)
@@ -124,9 +133,7 @@ class Tally:
         scatterings = _sort(
             walks.x_seed, walks.x, walks.cosine, walks.scatterings, walks.fate,
             grid.edges, fates, sums,
-            tally.seeds.count, tally.seeds.energy, tally.seeds.energy_squared,
-            tally.by_angle.count, tally.by_angle.energy, tally.by_angle.energy_squared,
-            tally.by_order.count, tally.by_order.energy, tally.by_order.energy_squared,
+            tally.seeds.sums, tally.by_angle.sums, tally.by_order.sums,
         )  # fmt: skip
         return cls(
             photons=walks.x.size,
@@ -183,14 +190,10 @@ def _bin(x: float, edges: Array, log_first: float, per_log: float) -> int:
 
 
 @kernel
-def _count_in(
-    row: int, j: int, x: float, edges: Array, count: Counts, energy: Counts, squared: Counts
-) -> None:
-    count[row, j] += 1
-    if 0 < j < edges.size:
-        relative = x / edges[j]
-        energy[row, j] += np.int64(relative * BIN_QUANTA + 0.5)
-        squared[row, j] += np.int64(relative * relative * BIN_QUANTA + 0.5)
+def _count_in(sums: Counts, row: int, j: int, relative: float) -> None:
+    sums[row, j, 0] += 1
+    sums[row, j, 1] += np.int64(relative * BIN_QUANTA + 0.5)
+    sums[row, j, 2] += np.int64(relative * relative * BIN_QUANTA + 0.5)
 
 
 @kernel
@@ -203,20 +206,15 @@ def _sort(
     edges: Array,
     fates: Counts,
     sums: Accumulator,
-    seed_count: Counts,
-    seed_energy: Counts,
-    seed_squared: Counts,
-    angle_count: Counts,
-    angle_energy: Counts,
-    angle_squared: Counts,
-    order_count: Counts,
-    order_energy: Counts,
-    order_squared: Counts,
+    seeds: Counts,
+    by_angle: Counts,
+    by_order: Counts,
 ) -> int:
-    angle_bins = angle_count.shape[0]
-    last_order = order_count.shape[0] - 1
+    bins = edges.size - 1
+    angle_bins = by_angle.shape[0]
+    last_order = by_order.shape[0] - 1
     log_first = np.log(edges[0])
-    per_log = (edges.size - 1) / (np.log(edges[-1]) - log_first)
+    per_log = bins / (np.log(edges[-1]) - log_first)
     all_scatterings = 0
     for i in range(x.size):
         all_scatterings += scatterings[i]
@@ -224,7 +222,7 @@ def _sort(
         add(sums, SEED, x_seed[i])
         add(sums, SEED_SQUARED, x_seed[i] * x_seed[i])
         j = _bin(x_seed[i], edges, log_first, per_log)
-        _count_in(0, j, x_seed[i], edges, seed_count, seed_energy, seed_squared)
+        _count_in(seeds, 0, j, x_seed[i] / edges[j] if 0 < j <= bins else 0.0)
         if fate[i] == ABSORBED:
             add(sums, ABSORBING, x[i])
         elif fate[i] == CUT:
@@ -234,8 +232,8 @@ def _sort(
             add(sums, ESCAPING_SQUARED, x[i] * x[i])
             add(sums, SEED_TIMES_ESCAPING, x_seed[i] * x[i])
             j = _bin(x[i], edges, log_first, per_log)
+            relative = x[i] / edges[j] if 0 < j <= bins else 0.0
             angle = min(int(abs(cosine[i]) * angle_bins), angle_bins - 1)
-            _count_in(angle, j, x[i], edges, angle_count, angle_energy, angle_squared)
-            order = min(scatterings[i], last_order)
-            _count_in(order, j, x[i], edges, order_count, order_energy, order_squared)
+            _count_in(by_angle, angle, j, relative)
+            _count_in(by_order, min(scatterings[i], last_order), j, relative)
     return all_scatterings
