@@ -4,6 +4,7 @@ import itertools
 import os
 import subprocess
 import sys
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -134,3 +135,16 @@ def test_within_bounds():
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_memory_does_not_grow_with_photons(monkeypatch):
+    """Ten times the photons, chunks of the same size: the same peak memory within 10 %."""
+    monkeypatch.setattr(simulation, "_LARGEST_CHUNK", 2**13)
+    peaks = []
+    for photons in (100_000, 1_000_000):
+        simulate(CONFIG, photons=1000)
+        tracemalloc.start()
+        simulate(CONFIG, photons=photons)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < 1.1 * peaks[0]

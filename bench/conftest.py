@@ -1,0 +1,8 @@
+"""Benchmarks name the machine they ran on."""
+
+from bench_machine import machine
+
+
+def pytest_benchmark_update_machine_info(config, machine_info):
+    """Add what a reader needs to judge the figures."""
+    machine_info |= machine()

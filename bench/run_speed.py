@@ -1,0 +1,84 @@
+"""Whole runs of the example sources on one core, samplers interleaved: speed and electron share.
+
+    python bench/run_speed.py --out bench/results/DATE-run-speed.json
+
+prints the table of the README. Each figure is the median of the rounds; samplers take turns within
+a round, so that a change of the machine's speed meets all of them.
+"""
+
+import argparse
+import json
+import statistics
+from datetime import date
+from pathlib import Path
+
+from bench_machine import machine
+
+from mcplugin import simulate
+
+ROOT = Path(__file__).resolve().parents[1]
+SOURCES = ("cygnus_x1", "ic4329a", "igr_j00291", "relativistic_sphere")
+FIGURES = ("photons_per_second", "scatterings_per_second", "electron_share", "mean_scatterings")
+
+
+def measure(
+    photons: int, rounds: int, samplers: list[str]
+) -> dict[str, dict[str, dict[str, float]]]:
+    """Medians of FIGURES by source and sampler."""
+    results: dict[str, dict[str, dict[str, float]]] = {}
+    for source in SOURCES:
+        config = ROOT / "examples" / f"{source}.toml"
+        for sampler in samplers:
+            simulate(config, sampler, photons=1000)
+        summaries: dict[str, list[dict[str, float]]] = {sampler: [] for sampler in samplers}
+        for _ in range(rounds):
+            for sampler in samplers:
+                run = simulate(config, sampler, photons=photons, threads=1)
+                summaries[sampler].append(run.summary)
+        results[source] = {
+            sampler: {key: statistics.median(s[key] for s in runs) for key in FIGURES}
+            for sampler, runs in summaries.items()
+        }
+    return results
+
+
+def table(results: dict[str, dict[str, dict[str, float]]]) -> str:
+    """The README's table."""
+    lines = [
+        "| source | sampler | scatterings per photon | 10⁶ photons/s | 10⁶ scatterings/s "
+        "| share of electron draws |",
+        "|---|---|---|---|---|---|",
+    ]
+    lines += [
+        f"| {source} | {sampler} | {run['mean_scatterings']:.2f} "
+        f"| {run['photons_per_second'] / 1e6:.2f} | {run['scatterings_per_second'] / 1e6:.2f} "
+        f"| {100 * run['electron_share']:.0f} % |"
+        for source, by_sampler in results.items()
+        for sampler, run in by_sampler.items()
+    ]
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Measure, print, keep."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--photons", type=int, default=1_000_000)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--samplers", default="rejection,table")
+    parser.add_argument("--out", type=Path, help="JSON file to keep the figures in")
+    options = parser.parse_args()
+    results = measure(options.photons, options.rounds, options.samplers.split(","))
+    print(table(results))
+    if options.out:
+        kept = {
+            "date": date.today().isoformat(),
+            "command": f"python bench/run_speed.py --photons {options.photons} "
+            f"--rounds {options.rounds} --samplers {options.samplers}",
+            "machine": machine(),
+            "one_core": results,
+        }
+        options.out.write_text(json.dumps(kept, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
