@@ -111,16 +111,15 @@ def _progress_bar(quiet: bool) -> Iterator[Progress | None]:
 
     columns = (
         BarColumn(bar_width=None),
-        TextColumn("{task.percentage:>3.0f}% of {task.total:,} photons"),
-        TextColumn("{task.fields[rate]}"),
+        TextColumn("{task.description}"),
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task("photons", total=None, rate="starting")
+        task = bar.add_task("compiling", total=None)
 
         def advance(done: int, total: int) -> None:
-            speed = bar.tasks[0].finished_speed or bar.tasks[0].speed
-            rate = f"{speed:,.0f} photons/s" if speed else ""
-            bar.update(task, completed=done, total=total, rate=rate)
+            speed = bar.tasks[0].finished_speed or bar.tasks[0].speed or 0.0
+            status = f"{done / total:4.0%} of {total:,} photons, {speed:,.0f} photons/s, left:"
+            bar.update(task, completed=done, total=total, description=status)
 
         yield advance

@@ -28,6 +28,8 @@ from mcplugin.units import ELECTRON_REST_ENERGY_KEV, in_kev
 X_MIN, X_MAX = 1e-10, 1e3
 # Cells of all tallied spectra together: 24 bytes each, for every chunk in flight.
 _MOST_CELLS = 4_000_000
+# Energies are counted in fractions of a bin's upper edge: see the tally.
+_WIDEST_BIN = 1000.0
 ENERGY_MIN_KEV, ENERGY_MAX_KEV = X_MIN * ELECTRON_REST_ENERGY_KEV, X_MAX * ELECTRON_REST_ENERGY_KEV
 
 
@@ -176,8 +178,13 @@ class TallyGrid(_Section):
     def _ordered(self) -> "TallyGrid":
         if not self.energy_min_kev < self.energy_max_kev:
             raise ValueError("energy_min_kev must be below energy_max_kev")
-        if math.log(self.energy_max_kev / self.energy_min_kev) < 1e-9 * self.bins:
+        log_width = math.log(self.energy_max_kev / self.energy_min_kev) / self.bins
+        if log_width < 1e-9:
             raise ValueError("bins are too many for so narrow a range of energies")
+        if log_width > math.log(_WIDEST_BIN):
+            raise ValueError(
+                f"a bin must not be wider than a factor {_WIDEST_BIN:g}: use more bins"
+            )
         if self.bins * (self.angle_bins + self.orders) > _MOST_CELLS:
             raise ValueError(
                 f"bins * (angle_bins + orders) exceeds {_MOST_CELLS:,}: make one of them smaller"

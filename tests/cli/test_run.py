@@ -1,6 +1,9 @@
 """``mcplugin run``: what it writes, what it says, and what it leaves behind when it cannot."""
 
+import contextlib
 import json
+import os
+import pty
 import re
 import signal
 import subprocess
@@ -573,3 +576,23 @@ def test_process_ctrl_c_leaves_a_valid_partial_result(folder):
     assert spectrum.provenance == summary
     with h5py.File(folder / "corona/photons.h5") as file:
         assert len(file["energy_kev"]) == summary["photons"]
+
+
+def test_process_on_a_terminal_shows_its_progress(folder):
+    """On a terminal: a bar with share, photons/s and time left, and the report after it."""
+    master, terminal = pty.openpty()
+    command = [sys.executable, "-m", "mcplugin", "run", "corona.toml", "--photons", "400000"]
+    with subprocess.Popen(command, cwd=folder, stdout=terminal, stderr=terminal) as process:
+        os.close(terminal)
+        shown = b""
+        # The terminal's end is an error on Linux.
+        with contextlib.suppress(OSError):
+            while chunk := os.read(master, 65536):
+                shown += chunk
+    os.close(master)
+    assert process.returncode == 0
+    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown.decode())
+    assert "100% of 400,000 photons" in " ".join(text.split())
+    assert "photons/s, left: 0:00:00" in " ".join(text.split())
+    assert "amplification" in text
+    assert "Traceback" not in text

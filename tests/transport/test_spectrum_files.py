@@ -67,7 +67,7 @@ def test_what_is_written_is_read_back(spectrum, tmp_path, kind):
 @pytest.mark.parametrize(("bins", "angle_bins", "orders"), [(1, 1, 1), (2, 1, 3), (1, 3, 1)])
 def test_the_smallest_grids_are_read_back_too(tmp_path, bins, angle_bins, orders):
     """One bin, one angle or one order is still a table of rows."""
-    tally = {"bins": bins, "angle_bins": angle_bins, "orders": orders}
+    tally = {"bins": bins, "angle_bins": angle_bins, "orders": orders, "energy_min_kev": 3.0}
     written = simulate({**CONFIG, "tally": tally}, photons=200).spectrum
     written.write(tmp_path / "small.fits")
     assert_equal(Spectrum.read(tmp_path / "small.fits"), written)
@@ -327,7 +327,7 @@ def test_the_picture_has_labelled_axes_with_units(spectrum, file):
     [
         {"energy_min_kev": 1e5, "energy_max_kev": 2e5},
         {"energy_min_kev": 1e-6, "energy_max_kev": 1e-5, "bins": 1},
-        {"bins": 1, "orders": 1},
+        {"bins": 1, "orders": 1, "energy_min_kev": 3.0},
     ],
     ids=["nothing above", "nothing below", "one bin"],
 )
