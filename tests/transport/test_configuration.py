@@ -387,6 +387,16 @@ BAD_VALUES = [
         ["tally", "energy_min_kev must be below energy_max_kev"],
     ),
     (
+        "bins too wide to count energy in",
+        changed(tally__bins=1),
+        ["tally", "wider than a factor 1000"],
+    ),
+    (
+        "more cells than memory should hold",
+        changed(tally__bins=100_000, tally__orders=10_000),
+        ["tally", "4,000,000"],
+    ),
+    (
         "grid starts at zero",
         changed(tally__energy_min_kev=0.0),
         [r"tally\.energy_min_kev = 0\.0", r"5\.1(1|0999)e-08"],
