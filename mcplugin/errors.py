@@ -25,5 +25,13 @@ class SamplerError(McpluginError, RuntimeError):
     """A sampler broke its contract: wrong shape, wrong type, a value that no electron has."""
 
 
+class WeightsError(InputError):
+    """A file of weights that is missing, damaged, altered or of another version."""
+
+
+class MissingPackageError(McpluginError, ImportError):
+    """An optional package that is needed for what was asked, with the line that installs it."""
+
+
 class OutputError(McpluginError, OSError):
     """Results cannot be written where they were asked for."""

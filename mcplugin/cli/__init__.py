@@ -2,8 +2,10 @@
 
 import click
 
+from mcplugin.cli.export import export
 from mcplugin.cli.run import run
 from mcplugin.cli.samplers import samplers
+from mcplugin.cli.train import train
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -14,3 +16,5 @@ def main() -> None:
 
 main.add_command(run)
 main.add_command(samplers)
+main.add_command(train)
+main.add_command(export)

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from mcplugin.cli.refusal import Refusal
-from mcplugin.errors import McpluginError
+from mcplugin.errors import McpluginError, MissingPackageError
 from mcplugin.samplers import get_sampler, sampler_names
 
 _THETAS = (1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0)
@@ -19,11 +19,7 @@ _SHOWN = (1e-2, 1.0, 100.0)
 def samplers(as_json: bool) -> None:
     """List the registered electron samplers with their range and quality."""
     try:
-        described = [
-            _describe(name, options)
-            for name in sampler_names()
-            for options in get_sampler(name).variants
-        ]
+        described = [entry for name in sampler_names() for entry in _described(name)]
     except McpluginError as error:
         raise Refusal(error) from error
     if as_json:
@@ -32,6 +28,9 @@ def samplers(as_json: bool) -> None:
     columns = "{:<34}{:<13}" + "{:>10}" * len(_SHOWN)
     click.echo(columns.format("sampler", "theta range", *(f"at {theta:g}" for theta in _SHOWN)))
     for entry in described:
+        if "missing" in entry:
+            click.echo(f"{entry['sampler']}\n    {entry['missing']}")
+            continue
         options = ", ".join(f"{key}={value}" for key, value in entry["options"].items())
         low, high = entry["theta_range"]
         title = f"{entry['sampler']} {options}".strip()
@@ -41,6 +40,14 @@ def samplers(as_json: bool) -> None:
             values = (entry["quality"][f"{theta:g}"].get(measure) for theta in _SHOWN)
             cells = ("-" if value is None else f"{value:.2g}" for value in values)
             click.echo(columns.format(f"    {measure}", "", *cells))
+
+
+def _described(name: str) -> list[dict[str, Any]]:
+    """A sampler in all its variants, or what has to be installed for it."""
+    try:
+        return [_describe(name, options) for options in get_sampler(name).variants]
+    except MissingPackageError as error:
+        return [{"sampler": name, "missing": str(error)}]
 
 
 def _describe(name: str, options: Mapping[str, Any]) -> dict[str, Any]:

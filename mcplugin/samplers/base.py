@@ -76,7 +76,7 @@ class ElectronVelocitySampler(ABC):
         """How good the sampler is at one temperature, by its own account.
 
         Rejection samplers report their ``acceptance``; approximate ones their
-        ``interpolation_error``, the distance sup |F(u) - F_exact(u)| of the distribution they draw.
+        ``interpolation_error`` or ``distance``, sup |F(u) - F_exact(u)| of what they draw.
         """
 
     def sample(self, theta: ArrayLike, streams: Streams, out: Array | None = None) -> Array:
@@ -189,7 +189,7 @@ def get_sampler(
     InputError
         If the sampler does not know an option or its value.
     SamplerError
-        If what is registered is no ``ElectronVelocitySampler``.
+        If what is registered cannot be loaded or makes no ``ElectronVelocitySampler``.
     """
     if isinstance(sampler, ElectronVelocitySampler):
         if options:
@@ -208,14 +208,20 @@ def get_sampler(
         raise SamplerError(
             f"{registry[sampler].value}, registered as {sampler!r}, cannot be loaded: {error}"
         ) from error
-    if not (isinstance(constructor, type) and issubclass(constructor, ElectronVelocitySampler)):
-        raise SamplerError(
-            f"{registry[sampler].value}, registered as {sampler!r}, is no ElectronVelocitySampler"
-        )
     try:
-        return constructor(**options)
+        constructed = constructor(**options)
     except TypeError as error:
-        raise InputError(f"sampler {sampler!r} cannot take {options}: {error}") from error
+        if options:
+            raise InputError(f"sampler {sampler!r} cannot take {options}: {error}") from error
+        raise SamplerError(
+            f"{registry[sampler].value}, registered as {sampler!r}, makes no sampler: {error}"
+        ) from error
+    if not isinstance(constructed, ElectronVelocitySampler):
+        raise SamplerError(
+            f"{registry[sampler].value}, registered as {sampler!r}, makes no "
+            "ElectronVelocitySampler"
+        )
+    return constructed
 
 
 def sample_four_velocity(

@@ -1,0 +1,42 @@
+"""``mcplugin export``: other forms of trained weights, derived from the safetensors file."""
+
+from pathlib import Path
+
+import click
+
+from mcplugin.cli.refusal import Refusal
+from mcplugin.errors import McpluginError, MissingPackageError, OutputError
+from mcplugin.learning.weights import default_weights, load_weights
+
+
+@click.command(epilog="Example:  mcplugin export --format torchscript --out mj-cgan.pt")
+@click.argument("weights", type=click.Path(path_type=Path), required=False)
+@click.option(
+    "--format", "form", type=click.Choice(["torchscript"]), default="torchscript", show_default=True
+)
+@click.option("--out", type=click.Path(path_type=Path), help="File to write.")
+@click.option("--overwrite", is_flag=True, help="Replace an existing file.")
+def export(weights: Path | None, form: str, out: Path | None, overwrite: bool) -> None:
+    """Write the generator in WEIGHTS (by default the package's own) in another form.
+
+    torchscript: a module that maps latents (n, 3), standard normal, and theta, a scalar tensor or
+    (n,), to four-velocities (n, 3); its method radial(r, theta) maps radii alone. Double precision.
+    """
+    source = weights or default_weights()
+    target = out or Path(source.with_suffix(".pt").name)
+    try:
+        if target.exists() and not overwrite:
+            raise OutputError(f"{target} exists: choose another --out or add --overwrite")
+        loaded = load_weights(source)
+        try:
+            from mcplugin.learning.generator import torchscript
+        except ImportError as error:
+            raise MissingPackageError(
+                "exporting needs PyTorch: pip install 'mcplugin[torch]'"
+            ) from error
+        torchscript(loaded).save(str(target))
+    except McpluginError as error:
+        raise Refusal(error) from error
+    except (OSError, RuntimeError) as error:
+        raise Refusal(f"cannot write {target}: {error}") from error
+    click.echo(f"written {target} ({form})")

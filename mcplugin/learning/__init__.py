@@ -1,0 +1,1 @@
+"""Training a generator of electrons, and its weights; only training needs torch."""

@@ -1,0 +1,401 @@
+"""Training, stage by stage: adversarial first, the critic in closed form second.
+
+Each step draws its random numbers from (seed, stage, step), so an interrupted training resumes to
+the very weights that an uninterrupted one would have reached on the same machine.
+"""
+
+import json
+import tomllib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import torch
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from mcplugin.errors import ConfigurationError
+from mcplugin.learning.critic import OBJECTIVES, LearnedObjective, Objective, OptimalTransport
+from mcplugin.learning.generator import FreeGenerator, Generator, ThermalGenerator
+from mcplugin.learning.polish import polish
+from mcplugin.learning.radial_map import FREE, Array, free_map, thermal_map
+from mcplugin.learning.targets import MaxwellJuttnerTarget, SampleTarget, Target
+from mcplugin.learning.weights import Weights
+
+# Conditions and latent radii of the grid that the polish works on.
+_POLISH_GROUPS, _POLISH_RADII = 49, 48
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+class TargetSettings(_Section):
+    """What to learn."""
+
+    kind: Literal["analytic", "samples"]
+    distribution: Literal["maxwell-juttner"] = "maxwell-juttner"
+    theta_min: Annotated[float, Field(ge=1e-4, le=100.0)] = 1e-4
+    theta_max: Annotated[float, Field(ge=1e-4, le=100.0)] = 100.0
+    file: str | None = None
+
+
+class GeneratorSettings(_Section):
+    """How large the generator is."""
+
+    form: Literal["thermal", "free"] = "thermal"
+    units: Annotated[int, Field(ge=1, le=256)] = 8
+    conditioning: Annotated[int, Field(ge=1, le=64)] = 3
+
+
+class Stage(_Section):
+    """One stage of training."""
+
+    objective: Literal["classic", "wgan-gp", "energy", "optimal-1d"]
+    steps: Annotated[int, Field(ge=0, le=10_000_000)]
+    batch: Annotated[int, Field(ge=64, le=10_000_000)] = 2048
+    learning_rate: Annotated[float, Field(gt=0.0, le=1.0)] = 1e-3
+    critic_steps: Annotated[int, Field(ge=1, le=100)] = 3
+    critic_warmup: Annotated[int, Field(ge=1, le=100_000)] = 200
+    critic_width: Annotated[int, Field(ge=1, le=4096)] = 64
+    critic_learning_rate: Annotated[float, Field(gt=0.0, le=1.0)] = 1e-3
+    stop_at: Annotated[float, Field(ge=0.0)] = 0.0
+    polish: Annotated[int, Field(ge=0, le=1_000_000)] = 0
+
+
+class TrainingConfiguration(_Section):
+    """A complete training."""
+
+    name: str = "generator"
+    target: TargetSettings
+    generator: GeneratorSettings = GeneratorSettings()
+    stage: list[Stage]
+    seed: Annotated[int, Field(ge=0, le=2**32 - 1)] = 1
+
+    @classmethod
+    def load(cls, path: str | Path) -> "TrainingConfiguration":
+        """Read a TOML file; relative paths in it are taken from its folder.
+
+        Raises
+        ------
+        ConfigurationError
+            If the file cannot be read or does not describe a training.
+        """
+        path = Path(path)
+        try:
+            content = tomllib.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise ConfigurationError(f"cannot read {path}: {error}") from error
+        target = content.get("target")
+        if isinstance(target, dict) and isinstance(target.get("file"), str):
+            target["file"] = str(path.parent / target["file"])
+        try:
+            return cls.model_validate(content)
+        except ValidationError as error:
+            problem = error.errors(include_url=False)[0]
+            where = ".".join(str(part) for part in problem["loc"])
+            raise ConfigurationError(f"{path}: {where}: {problem['msg']}") from error
+
+
+@dataclass
+class Progress:
+    """Where a training stands.
+
+    Attributes
+    ----------
+    stage, step : int
+        Stage under way, and its steps done.
+    history : list of dict
+        Losses and D every so many steps.
+    stages : list of dict
+        What each finished stage reached.
+    """
+
+    stage: int = 0
+    step: int = 0
+    history: list[dict[str, float]] = field(default_factory=list)
+    stages: list[dict[str, Any]] = field(default_factory=list)
+
+
+Report = Callable[[Progress, int], None]
+
+
+class Training:
+    """A training under way.
+
+    Parameters
+    ----------
+    configuration : TrainingConfiguration
+        What to do.
+    device : str
+        ``"cpu"``, ``"cuda"``, or ``"auto"``: a GPU if there is one.
+
+    Raises
+    ------
+    InputError
+        If the target cannot be learned from.
+    """
+
+    def __init__(self, configuration: TrainingConfiguration, device: str = "auto") -> None:
+        self.configuration = configuration
+        self.device = (
+            ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+        )
+        self.target = _target(configuration.target)
+        self.generator = _generator(configuration, self.target).to(self.device)
+        self.progress = Progress()
+        self._began: tuple[int, Objective, torch.optim.Optimizer] | None = None
+
+    def run(
+        self,
+        report: Report | None = None,
+        every: int = 50,
+        checkpoint: Path | None = None,
+        stop: Callable[[], bool] = lambda: False,
+    ) -> bool:
+        """Train until all stages are done or ``stop`` says so; give whether all are done.
+
+        Parameters
+        ----------
+        report : callable, optional
+            Called with the progress and the number of all steps, every ``every`` steps.
+        every : int
+            Steps between measurements of D, reports and checkpoints.
+        checkpoint : path, optional
+            Folder in which the state is kept after every report.
+        stop : callable
+            Asked after every report.
+        """
+        stages = self.configuration.stage
+        all_steps = sum(stage.steps for stage in stages)
+        while self.progress.stage < len(stages):
+            stage = stages[self.progress.stage]
+            finished = self._advance(stage, min(every, stage.steps - self.progress.step))
+            if finished:
+                if stage.polish and stage.objective == OptimalTransport.name:
+                    self._polish(stage)
+                self._close(stage)
+            if checkpoint is not None:
+                self.save(checkpoint)
+            if report is not None:
+                report(self.progress, all_steps)
+            if stop():
+                return self.progress.stage == len(stages)
+        return True
+
+    def _advance(self, stage: Stage, steps: int) -> bool:
+        """Some steps of a stage; gives whether the stage is over."""
+        objective, optimiser = self._begin(stage)
+        critic_loss = loss_value = 0.0
+        for _ in range(steps):
+            random = np.random.default_rng(
+                [self.configuration.seed, self.progress.stage, self.progress.step]
+            )
+            # A critic that knows nothing would lead the generator astray: it begins alone.
+            lessons = stage.critic_warmup if self.progress.step == 0 else stage.critic_steps
+            for _ in range(lessons):
+                critic_loss = objective.train_critic(
+                    self.generator, self.target, random, stage.batch
+                )
+            # The learning rate falls to a hundredth along a quarter of a cosine.
+            share = self.progress.step / stage.steps
+            for group in optimiser.param_groups:
+                group["lr"] = stage.learning_rate * (0.01 + 0.99 * np.cos(0.5 * np.pi * share))
+            optimiser.zero_grad()
+            loss = objective.generator_loss(self.generator, self.target, random, stage.batch)
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimiser.step()
+            loss_value = float(loss.detach())
+            self.progress.step += 1
+        largest, mean = self.distance()
+        self.progress.history.append(
+            {
+                "stage": self.progress.stage,
+                "step": self.progress.step,
+                "generator_loss": loss_value,
+                "critic_loss": critic_loss,
+                "distance_max": largest,
+                "distance_mean": mean,
+            }
+        )
+        return self.progress.step >= stage.steps or largest <= stage.stop_at
+
+    def _begin(self, stage: Stage) -> tuple[Objective, torch.optim.Optimizer]:
+        if self._began is None or self._began[0] != self.progress.stage:
+            objective: Objective
+            if stage.objective == OptimalTransport.name:
+                objective = OptimalTransport()
+            else:
+                learned = OBJECTIVES[stage.objective]
+                assert issubclass(learned, LearnedObjective)
+                objective = learned(
+                    self.target,
+                    stage.critic_width,
+                    stage.critic_learning_rate,
+                    self.configuration.seed,
+                    self.device,
+                )
+            betas = (0.9, 0.99) if stage.objective == OptimalTransport.name else (0.5, 0.9)
+            optimiser = torch.optim.Adam(
+                self.generator.parameters(), lr=stage.learning_rate, betas=betas
+            )
+            self._began = (self.progress.stage, objective, optimiser)
+        return self._began[1], self._began[2]
+
+    def _polish(self, stage: Stage) -> None:
+        """Gauss-Newton steps on the closed-form critic's residuals, which Adam cannot finish."""
+        objective = OptimalTransport()
+        grid = objective.matched_grid(self.target, _POLISH_GROUPS, _POLISH_RADII)
+        radius, conditions, log_u = (torch.from_numpy(a).to(self.device) for a in grid)
+        polish(
+            self.generator,
+            lambda generator: objective.residuals(generator, radius, conditions, log_u),
+            stage.polish,
+        )
+
+    def _close(self, stage: Stage) -> None:
+        largest, mean = self.distance()
+        self.progress.stages.append(
+            {
+                "objective": stage.objective,
+                "steps": self.progress.step,
+                "polish": stage.polish,
+                "distance_max": largest,
+                "distance_mean": mean,
+            }
+        )
+        self.progress.stage += 1
+        self.progress.step = 0
+
+    def distance(self) -> tuple[float, float]:
+        """Largest and mean D over conditions that no step has seen."""
+        weights = self.weights(measured=False)
+        evaluate = free_map(weights) if weights.card["form"] == FREE else thermal_map(weights)
+        if weights.card["form"] == FREE:
+            d = self.target.distance(evaluate)[1]
+        else:
+            d = self.target.distance(lambda r, c: evaluate(r, float(c[0])))[1]
+        return float(np.max(d)), float(np.mean(d))
+
+    def weights(self, measured: bool = True) -> Weights:
+        """The generator as it stands, with its card."""
+        settings = self.configuration
+        tensors = self.generator.tensors()
+        card: dict[str, Any] = {
+            "name": settings.name,
+            "form": self.generator.form,
+            "conditions": list(self.target.conditions),
+            "theta_range": [settings.target.theta_min, settings.target.theta_max],
+        }
+        if measured:
+            largest, mean = self.distance()
+            card |= {
+                "latent": "radius of a 3-D standard normal",
+                "output": "four-velocity u = gamma beta",
+                "parameters_per_condition": int(tensors["base"].size),
+                "parameters": int(sum(t.size for t in tensors.values())),
+                "distance_max": largest,
+                "distance_mean": mean,
+                "stages": self.progress.stages,
+                "configuration": settings.model_dump(mode="json", exclude_none=True),
+                "versions": {"mcplugin": version("mcplugin"), "torch": torch.__version__},
+            }
+        return Weights(tensors, card)
+
+    def save(self, folder: Path) -> None:
+        """Keep the whole state of the training, without pickles, replacing an older one."""
+        state: dict[str, Tensor] = {
+            f"generator/{k}": v for k, v in self.generator.state_dict().items()
+        }
+        if self._began is not None and self._began[0] == self.progress.stage:
+            _, objective, optimiser = self._began
+            optimisers = [("generator", optimiser)]
+            if isinstance(objective, LearnedObjective):
+                optimisers.append(("critic", objective.optimiser))
+                state |= {f"critic/{k}": v for k, v in objective.critic.state_dict().items()}
+            for name, used in optimisers:
+                for index, values in used.state_dict()["state"].items():
+                    state |= {f"optimiser/{name}/{index}/{k}": v for k, v in values.items()}
+        folder.mkdir(parents=True, exist_ok=True)
+        unfinished = folder / "checkpoint.part"
+        about = {
+            "configuration": self.configuration.model_dump_json(),
+            "progress": json.dumps(vars(self.progress)),
+        }
+        save_file({k: v.detach().clone().contiguous() for k, v in state.items()}, unfinished, about)
+        unfinished.replace(folder / "checkpoint.safetensors")
+
+    def resume(self, folder: Path) -> None:
+        """Take up a training where its checkpoint left it.
+
+        Raises
+        ------
+        ConfigurationError
+            If there is no checkpoint, or it is that of another training.
+        """
+        from safetensors import safe_open
+
+        path = folder / "checkpoint.safetensors"
+        try:
+            with safe_open(path, "pt") as file:
+                about = file.metadata()
+            state = load_file(path, device=self.device)
+        except Exception as error:
+            raise ConfigurationError(f"cannot resume from {path}: {error}") from error
+        if about.get("configuration") != self.configuration.model_dump_json():
+            raise ConfigurationError(f"{path} belongs to another training configuration")
+        self.progress = Progress(**json.loads(about["progress"]))
+        self.generator.load_state_dict(_below(state, "generator/"))
+        self._began = None
+        if any(key.startswith("optimiser/") for key in state):
+            objective, optimiser = self._begin(self.configuration.stage[self.progress.stage])
+            optimisers = [("generator", optimiser)]
+            if isinstance(objective, LearnedObjective):
+                objective.critic.load_state_dict(_below(state, "critic/"))
+                optimisers.append(("critic", objective.optimiser))
+            for name, used in optimisers:
+                content = used.state_dict()
+                for key, value in _below(state, f"optimiser/{name}/").items():
+                    index, entry = key.split("/")
+                    content["state"].setdefault(int(index), {})[entry] = value
+                used.load_state_dict(content)
+
+
+def _below(state: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
+
+
+def _target(settings: TargetSettings) -> Target:
+    if settings.kind == "analytic":
+        return MaxwellJuttnerTarget(settings.theta_min, settings.theta_max)
+    if settings.file is None:
+        raise ConfigurationError("target.file is missing: a target of samples needs a file")
+    return SampleTarget.read(settings.file)
+
+
+def _generator(configuration: TrainingConfiguration, target: Target) -> Generator:
+    settings = configuration.generator
+    random = torch.Generator().manual_seed(configuration.seed)
+    if settings.form == FREE:
+        if not isinstance(target, SampleTarget):
+            raise ConfigurationError("generator.form = 'free' is for a target of samples")
+        _, u = target.draw(np.random.default_rng(configuration.seed), 10_000)
+        return FreeGenerator(
+            settings.units,
+            settings.conditioning,
+            random,
+            target.condition_range,
+            float(np.median(np.log(u))),
+        )
+    if target.conditions != ("theta",):
+        raise ConfigurationError(
+            f"generator.form = 'thermal' needs the one condition theta, not {target.conditions}"
+        )
+    return ThermalGenerator(settings.units, settings.conditioning, random)
+
+
+__all__ = ["Array", "Progress", "Stage", "Training", "TrainingConfiguration"]

@@ -1,0 +1,187 @@
+"""Electrons from a trained generator: ``gan-torch``, and ``gan``, which picks the engine.
+
+Exactness is not promised here but measured: the card of the weights holds the distance D from the
+exact distribution at every temperature, and ``quality`` reports it afresh.
+"""
+
+import math
+import os
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mcplugin.domain import temperature
+from mcplugin.errors import InputError, MissingPackageError
+from mcplugin.jit import kernel
+from mcplugin.learning.radial_map import ThermalMap, thermal_map
+from mcplugin.learning.targets import MaxwellJuttnerTarget
+from mcplugin.learning.weights import load_weights
+from mcplugin.random_streams import Streams, exponential, point_in_disc
+from mcplugin.samplers.base import ElectronVelocitySampler
+
+if TYPE_CHECKING:
+    import torch
+
+Array = NDArray[np.float64]
+
+INSTALL_TORCH = "gan-torch needs PyTorch: pip install 'mcplugin[torch]'"
+
+
+@kernel
+def draw_latent_radii(streams: Streams, radius: Array) -> None:
+    """Draw |z| of 3-D standard normals: r²/2 is gamma-distributed with shape 3/2."""
+    for i in range(radius.size):
+        p, _, square = point_in_disc(streams, i)
+        half_square = exponential(streams, i) - math.log(square) * (p * p / square)
+        radius[i] = math.sqrt(2.0 * half_square)
+
+
+class GenerativeSampler(ElectronVelocitySampler):
+    """A sampler that maps latent radii to four-velocities.
+
+    Parameters
+    ----------
+    weights : path-like, optional
+        A ``.safetensors`` file with its card; by default the generator of the package.
+
+    Raises
+    ------
+    WeightsError
+        If the file is damaged or not the one that its card describes.
+    """
+
+    def __init__(self, weights: str | os.PathLike[str] | None = None) -> None:
+        self.weights = load_weights(weights)
+        self.reference: ThermalMap = thermal_map(self.weights)
+        self.theta_range = self.reference.theta_range
+        self.options = {} if weights is None else {"weights": os.fspath(weights)}
+
+    @abstractmethod
+    def transform(self, radius: Array, theta: Any) -> Array:
+        """Map latent radii to four-velocities: pure, with no random numbers of its own.
+
+        Parameters
+        ----------
+        radius : (n,) array
+            Latent radii |z| >= 0 of a 3-D standard normal z.
+        theta : float or (n,) array
+            Temperature within ``theta_range``.
+
+        Returns
+        -------
+        (n,) array of float64
+            Four-velocities u = γβ.
+        """
+
+    def fill(self, theta: Array, streams: Streams, u: Array) -> None:
+        """Draw a latent radius per stream and map it."""
+        draw_latent_radii(streams, u)
+        u[:] = self.transform(u, theta)
+
+    def quality(self, theta: float) -> dict[str, float]:
+        """Distance D = sup |F(u) - F_exact(u)| at one temperature, computed without sampling."""
+        theta = float(temperature(theta, *self.theta_range))
+        return {"distance": MaxwellJuttnerTarget.distance_at(self.reference, theta)}
+
+
+class TorchGanSampler(GenerativeSampler):
+    """The generator as TorchScript, on the CPU or a GPU.
+
+    Parameters
+    ----------
+    device : str
+        ``"cpu"`` or ``"cuda"`` (or ``"cuda:1"`` ...).
+    weights : path-like, optional
+        As for :class:`GenerativeSampler`.
+    device_latents : bool
+        Draw the latents on the device instead of from the caller's streams. Much less is copied
+        then. Draws are reproducible by seed for the same batches, but they are not those of the
+        streams: they depend on the first stream of a batch and on the batch's size.
+
+    Raises
+    ------
+    MissingPackageError
+        If torch is not installed.
+    InputError
+        If there is no such device.
+    """
+
+    name: ClassVar[str] = "gan-torch"
+
+    def __init__(
+        self,
+        device: str = "cpu",
+        weights: str | os.PathLike[str] | None = None,
+        device_latents: bool = False,
+    ) -> None:
+        try:
+            import torch
+        except ImportError as error:
+            raise MissingPackageError(INSTALL_TORCH) from error
+        from mcplugin.learning.generator import torchscript
+
+        super().__init__(weights)
+        try:
+            self._device = torch.device(device)
+            present = self._device.type != "cuda" or torch.cuda.is_available()
+        except (RuntimeError, TypeError) as error:
+            raise InputError(f"device = {device!r} is not known to torch: {error}") from error
+        if self._device.type not in ("cpu", "cuda") or not present:
+            raise InputError(f"device = {device!r} is not here: use 'cpu', or 'cuda' with a GPU")
+        self._module = torchscript(self.weights).to(self._device)
+        self._device_latents = bool(device_latents)
+        self.options = {**self.options, "device": str(device), "device_latents": device_latents}
+
+    def _on_device(self, array: Array) -> "torch.Tensor":
+        import torch
+
+        return torch.from_numpy(np.ascontiguousarray(array)).to(self._device)
+
+    def transform(self, radius: Array, theta: Any) -> Array:
+        """Map latent radii to four-velocities on the device; see `GenerativeSampler.transform`."""
+        import torch
+
+        with torch.inference_mode():
+            u = self._module.radial(self._on_device(radius), self._on_device(np.asarray(theta)))
+        result: Array = u.cpu().numpy()
+        return result
+
+    def fill(self, theta: Array, streams: Streams, u: Array) -> None:
+        """Draw a latent radius per stream (or per row on the device) and map it."""
+        if not self._device_latents or u.size == 0:
+            super().fill(theta, streams, u)
+            return
+        import torch
+
+        # The first stream seeds the device's generator and is advanced, so that the next batch
+        # of the same streams is another one.
+        seed = int(streams[0, 0] ^ streams[0, 1]) & (2**63 - 1)
+        draw_latent_radii(streams[:1], np.empty(1))
+        generator = torch.Generator(self._device).manual_seed(seed)
+        with torch.inference_mode():
+            latent = torch.randn(
+                (3, u.size), generator=generator, dtype=torch.float64, device=self._device
+            )
+            radius = torch.sqrt(latent[0] ** 2 + latent[1] ** 2 + latent[2] ** 2)
+            drawn = self._module.radial(radius, self._on_device(theta))
+        u[:] = drawn.cpu().numpy()
+
+
+def gan(device: str = "cpu", **options: Any) -> GenerativeSampler:
+    """The generator on the best engine for a device.
+
+    Parameters
+    ----------
+    device : str
+        ``"cpu"`` or ``"cuda"``.
+    **options
+        Passed to the engine's sampler.
+
+    Raises
+    ------
+    MissingPackageError
+        If the engine's package is not installed.
+    """
+    return TorchGanSampler(device=device, **options)
