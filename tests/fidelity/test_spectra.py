@@ -97,12 +97,13 @@ def test_same_electrons_are_not_told_apart():
     assert stats.binom(len(pairs), 0.2).sf(alarms - 1) > FALSE_ALARM
 
 
+@pytest.mark.parametrize("sampler", ["table", "gan"])
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.toml")), ids=lambda path: path.stem)
-def test_table_is_not_told_from_rejection(path):
+def test_sampler_is_not_told_from_rejection(path, sampler):
     """10⁶ photons of each example source; the limit on any band of 5000 photons is below 10 %."""
     exact = simulate(path, sampler="rejection", photons=1_000_000, seed=91)
-    table = simulate(path, sampler="table", photons=1_000_000, seed=92)
-    comparison = compare_spectra(exact, table, false_alarm=FALSE_ALARM)
+    other = simulate(path, sampler=sampler, photons=1_000_000, seed=92)
+    comparison = compare_spectra(exact, other, false_alarm=FALSE_ALARM)
     assert not comparison.differ, str(comparison)
     assert comparison.largest_difference is None
     full = [band for band in comparison.views[0].bands if min(band.counts) > 5000]
