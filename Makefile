@@ -3,27 +3,35 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 OUT    ?= out
-READY  := $(VENV)/.ready
+INSTALL := $(BIN)/python -m pip install --quiet --constraint constraints.txt --editable
 
-.PHONY: run test lint bench clean
+.PHONY: run test lint bench train clean
 
-run: $(READY)
+run: $(VENV)/.package
 	$(BIN)/mcplugin run examples/cygnus_x1.toml --out $(OUT)/cygnus_x1 --overwrite
 
-test: $(READY)
+test: $(VENV)/.development
 	$(BIN)/python -m pytest
 
-lint: $(READY)
+lint: $(VENV)/.development
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-bench: $(READY)
+bench: $(VENV)/.development
 	$(BIN)/python -m pytest bench --benchmark-only --benchmark-columns=min,median,rounds
 
-$(READY): pyproject.toml setup.py constraints.txt
+train: $(VENV)/.development
+	$(BIN)/mcplugin train weights/mj-cgan.toml --out $(OUT)/mj-cgan --overwrite
+
+$(VENV)/.package: pyproject.toml setup.py constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[test,lint,torch]'
+	$(INSTALL) .
+	touch $@
+
+# torch, which only the GAN's training and one of its engines need, comes with the tests.
+$(VENV)/.development: $(VENV)/.package
+	$(INSTALL) '.[test,lint,torch]'
 	touch $@
 
 clean:

@@ -122,9 +122,6 @@ def _curve(training: "Training") -> Any:
             steps, [row["distance_mean"] for row in rows], ls="--", label=f"{stage.objective}: mean"
         )
         done = int(steps[-1])
-        if number < len(training.progress.stages):
-            closed = training.progress.stages[number]["distance_max"]
-            axes.plot([done], [closed], "o", color="black", ms=4, label=f"after {stage.objective}")
     axes.set_yscale("log")
     axes.set_xlabel("step")
     axes.set_ylabel("distance $D$ from the target")

@@ -40,7 +40,11 @@ class Critic(nn.Module):
 
     def __init__(self, conditions: Array, u: Array, width: int, random: torch.Generator) -> None:
         super().__init__()
-        c = np.log(np.abs(conditions) + 1e-12)
+        # A condition that spans decades, like a temperature, is seen in its logarithm.
+        smallest, largest = conditions.min(axis=0), conditions.max(axis=0)
+        decades = (smallest > 0.0) & (largest > 10.0 * smallest)
+        self.register_buffer("decades", torch.from_numpy(decades))
+        c = self._scaled(torch.from_numpy(conditions)).numpy()
         self.register_buffer("centre", torch.from_numpy(c.mean(0)))
         self.register_buffer("spread", torch.from_numpy(c.std(0) + 1e-9))
         # Mean and spread of ln u as polynomials of the standardised conditions.
@@ -66,9 +70,13 @@ class Critic(nn.Module):
                 else:
                     parameter.zero_()
 
+    def _scaled(self, conditions: Tensor) -> Tensor:
+        decades = self.get_buffer("decades")
+        return torch.where(decades, torch.log(conditions.clamp_min(1e-300)), conditions)
+
     def _standardised(self, conditions: Tensor) -> Tensor:
-        c = torch.log(conditions.abs() + 1e-12)
-        return (c - self.get_buffer("centre")) / self.get_buffer("spread")
+        centred = self._scaled(conditions) - self.get_buffer("centre")
+        return centred / self.get_buffer("spread")
 
     def _powers(self, conditions: Tensor) -> Tensor:
         c = self._standardised(conditions)

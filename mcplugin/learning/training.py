@@ -211,18 +211,23 @@ class Training:
             optimiser.step()
             loss_value = float(loss.detach())
             self.progress.step += 1
+        largest = self._note(loss_value, critic_loss)
+        return self.progress.step >= stage.steps or largest <= stage.stop_at
+
+    def _note(self, generator_loss: float, critic_loss: float) -> float:
+        """Measure D, add a row to the history, and give the largest D."""
         largest, mean = self.distance()
         self.progress.history.append(
             {
                 "stage": self.progress.stage,
                 "step": self.progress.step,
-                "generator_loss": loss_value,
+                "generator_loss": generator_loss,
                 "critic_loss": critic_loss,
                 "distance_max": largest,
                 "distance_mean": mean,
             }
         )
-        return self.progress.step >= stage.steps or largest <= stage.stop_at
+        return largest
 
     def _begin(self, stage: Stage) -> tuple[Objective, torch.optim.Optimizer]:
         if self._began is None or self._began[0] != self.progress.stage:
@@ -251,11 +256,12 @@ class Training:
         objective = OptimalTransport()
         grid = objective.matched_grid(self.target, _POLISH_GROUPS, _POLISH_RADII)
         radius, conditions, log_u = (torch.from_numpy(a).to(self.device) for a in grid)
-        polish(
+        squares = polish(
             self.generator,
             lambda generator: objective.residuals(generator, radius, conditions, log_u),
             stage.polish,
         )
+        self._note(squares / radius.numel(), 0.0)
 
     def _close(self, stage: Stage) -> None:
         largest, mean = self.distance()

@@ -65,7 +65,7 @@ def test_training_gives_usable_weights(folder):
     assert card["distance_max"] < 0.02
     assert [stage["objective"] for stage in card["stages"]] == ["classic", "optimal-1d"]
     history = json.loads((folder / "trained/training.json").read_text())
-    assert len(history["history"]) == 4
+    assert len(history["history"]) == 5
     sampler = get_sampler("gan-torch", weights="trained/small.safetensors")
     assert sampler.theta_range == (0.01, 10.0)
     assert sampler.quality(0.5)["distance"] <= 1.5 * card["distance_max"]
