@@ -18,6 +18,8 @@ from mcplugin.learning.targets import Target, radius_quantile
 
 # Floor of the weight below: how much the far tails count beyond their probability.
 _TAIL_WEIGHT = 0.03
+# Latents beyond this radius have a probability of 2e-17.
+LARGEST_RADIUS = 9.0
 
 
 class Critic(nn.Module):
@@ -302,8 +304,8 @@ class OptimalTransport(Objective):
         half = per_group // 2
         strata = (np.arange(half) + random.random((groups, half))) / half
         spread = (np.arange(half) + random.random((groups, half)) + 1e-3) / half
-        radius = np.concatenate([radius_quantile(strata), target.largest_radius * spread], axis=1)
-        radius = np.clip(np.sort(radius, axis=1), 1e-3, target.largest_radius)
+        radius = np.concatenate([radius_quantile(strata), LARGEST_RADIUS * spread], axis=1)
+        radius = np.clip(np.sort(radius, axis=1), 1e-3, LARGEST_RADIUS)
         conditions = target.choose(groups, random)
         return radius, conditions, np.log(target.matched(radius, conditions))
 
@@ -311,7 +313,7 @@ class OptimalTransport(Objective):
         self, target: Target, groups: int, per_group: int
     ) -> tuple[Array, Array, Array]:
         """As `matched_draws`, at even conditions and even radii: what the last polish uses."""
-        radius = np.tile(np.linspace(0.02, target.largest_radius, per_group), (groups, 1))
+        radius = np.tile(np.linspace(0.02, LARGEST_RADIUS, per_group), (groups, 1))
         conditions = target.choose(groups)
         return radius, conditions, np.log(target.matched(radius, conditions))
 

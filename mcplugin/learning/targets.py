@@ -53,13 +53,10 @@ class Target(ABC):
         Names of the conditions.
     resolution : float
         Smallest distance that can be told from zero; 0 where the truth is known exactly.
-    largest_radius : float
-        Latent radius up to which the target can say what u should be.
     """
 
     conditions: tuple[str, ...]
     resolution: float
-    largest_radius: float
 
     @abstractmethod
     def draw(self, random: np.random.Generator, count: int) -> tuple[Array, Array]:
@@ -93,7 +90,6 @@ class MaxwellJuttnerTarget(Target):
 
     conditions = ("theta",)
     resolution = 0.0
-    largest_radius = 9.0
 
     def __init__(self, theta_min: float = 1e-4, theta_max: float = 1e2) -> None:
         if not 1e-4 <= theta_min < theta_max <= 1e2:
@@ -162,10 +158,10 @@ class SampleTarget(Target):
     Raises
     ------
     InputError
-        If values are not positive and finite, or a group has fewer than 200 samples.
+        If values are not positive and finite, or a group has fewer than 1000 samples.
     """
 
-    _FEWEST = 200
+    _FEWEST = 1000
 
     def __init__(self, conditions: Array, u: Array, names: tuple[str, ...]) -> None:
         if u.ndim != 1 or conditions.shape != (u.size, len(names)):
@@ -187,9 +183,7 @@ class SampleTarget(Target):
         self._learned = [np.sort(m[::2]) for m in members]
         self._kept = [np.sort(m[1::2]) for m in members]
         # Mean of the Kolmogorov distribution over √n, for the smallest group.
-        fewest = min(len(kept) for kept in self._kept)
-        self.resolution = 0.8687 / float(np.sqrt(fewest))
-        self.largest_radius = float(radius_quantile(np.array(1.0 - 0.5 / fewest)))
+        self.resolution = 0.8687 / float(np.sqrt(min(len(kept) for kept in self._kept)))
 
     @property
     def condition_range(self) -> Array:
@@ -239,14 +233,9 @@ class SampleTarget(Target):
         return self._values[random.integers(0, len(self._values), groups)]
 
     def matched(self, radius: Array, conditions: Array) -> Array:
-        """Empirical quantiles of the learned half."""
+        """Empirical quantiles of the learned half, continued by a power law beyond their end."""
         rows = [self._learned[self._index[tuple(row)]] for row in conditions]
-        return np.stack(
-            [
-                np.interp(radius_cdf(r) * len(row) - 0.5, np.arange(len(row)), row)
-                for r, row in zip(radius, rows, strict=True)
-            ]
-        )
+        return np.stack([_continued(r, row) for r, row in zip(radius, rows, strict=True)])
 
     def distance(self, transform: Transform) -> tuple[Array, Array]:
         """Largest |F_n(u(r)) - F_χ(r)| for the kept half of each group."""
@@ -257,6 +246,23 @@ class SampleTarget(Target):
             ranks = np.searchsorted(kept, u) / len(kept)
             largest.append(np.max(np.abs(ranks - expected)))
         return self._values, np.array(largest)
+
+
+def _continued(radius: Array, ordered: Array) -> Array:
+    """Values of an ordered sample at latent radii (R,).
+
+    Samples end where about twenty of them are left. Beyond that ln u goes on linearly in r², as for
+    a power law, since exp(-r²/2) is all but the survival probability of a latent.
+    """
+    n = len(ordered)
+    log_u = np.log(ordered)
+    ends = radius_quantile(1.0 - np.array([200.0, 20.0]) / n)
+    inner = np.interp(radius_cdf(np.minimum(radius, ends[1])) * n - 0.5, np.arange(n), log_u)
+    at_ends = np.interp(radius_cdf(ends) * n - 0.5, np.arange(n), log_u)
+    slope = max(np.diff(at_ends)[0], 0.0) / np.diff(ends**2)[0]
+    beyond = slope * np.maximum(radius**2 - ends[1] ** 2, 0.0)
+    u: Array = np.exp(inner + beyond)
+    return u
 
 
 def _read_columns(path: Path) -> tuple[list[str], list[Array]]:
