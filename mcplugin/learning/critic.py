@@ -309,10 +309,9 @@ class OptimalTransport(Objective):
         conditions = target.choose(groups, random)
         return radius, conditions, np.log(target.matched(radius, conditions))
 
-    def matched_grid(
-        self, target: Target, groups: int, per_group: int
-    ) -> tuple[Array, Array, Array]:
+    def matched_grid(self, target: Target) -> tuple[Array, Array, Array]:
         """As `matched_draws`, at even conditions and even radii: what the last polish uses."""
+        groups, per_group = target.grid_shape
         radius = np.tile(np.linspace(0.02, LARGEST_RADIUS, per_group), (groups, 1))
         conditions = target.choose(groups)
         return radius, conditions, np.log(target.matched(radius, conditions))

@@ -53,10 +53,13 @@ class Target(ABC):
         Names of the conditions.
     resolution : float
         Smallest distance that can be told from zero; 0 where the truth is known exactly.
+    grid_shape : (int, int)
+        Conditions and latent radii of a grid that resolves the target.
     """
 
     conditions: tuple[str, ...]
     resolution: float
+    grid_shape: tuple[int, int]
 
     @abstractmethod
     def draw(self, random: np.random.Generator, count: int) -> tuple[Array, Array]:
@@ -90,6 +93,7 @@ class MaxwellJuttnerTarget(Target):
 
     conditions = ("theta",)
     resolution = 0.0
+    grid_shape = (49, 48)
 
     def __init__(self, theta_min: float = 1e-4, theta_max: float = 1e2) -> None:
         if not 1e-4 <= theta_min < theta_max <= 1e2:
@@ -183,6 +187,8 @@ class SampleTarget(Target):
         self._learned = [np.sort(m[::2]) for m in members]
         self._kept = [np.sort(m[1::2]) for m in members]
         # Mean of the Kolmogorov distribution over √n, for the smallest group.
+        # A distribution without a formula may have sharp features.
+        self.grid_shape = (len(members), min(256, max(64, 4096 // len(members))))
         self.resolution = 0.8687 / float(np.sqrt(min(len(kept) for kept in self._kept)))
 
     @property

@@ -26,9 +26,6 @@ from mcplugin.learning.radial_map import FREE, Array, free_map, thermal_map
 from mcplugin.learning.targets import MaxwellJuttnerTarget, SampleTarget, Target
 from mcplugin.learning.weights import Weights
 
-# Conditions and latent radii of the grid that the polish works on.
-_POLISH_GROUPS, _POLISH_RADII = 49, 48
-
 
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
@@ -254,7 +251,7 @@ class Training:
     def _polish(self, stage: Stage) -> None:
         """Gauss-Newton steps on the closed-form critic's residuals, which Adam cannot finish."""
         objective = OptimalTransport()
-        grid = objective.matched_grid(self.target, _POLISH_GROUPS, _POLISH_RADII)
+        grid = objective.matched_grid(self.target)
         radius, conditions, log_u = (torch.from_numpy(a).to(self.device) for a in grid)
         squares = polish(
             self.generator,
