@@ -6,6 +6,7 @@ from mcplugin.cli.export import export
 from mcplugin.cli.run import run
 from mcplugin.cli.samplers import samplers
 from mcplugin.cli.train import train
+from mcplugin.cli.validate import validate
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -18,3 +19,4 @@ main.add_command(run)
 main.add_command(samplers)
 main.add_command(train)
 main.add_command(export)
+main.add_command(validate)
