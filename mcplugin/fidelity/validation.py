@@ -356,12 +356,21 @@ class _Run:
             for done in range(len(tasks)):
                 ahead = tasks[done + len(flying) : done + 2 * self.threads]
                 flying.extend(self.crew.submit(task) for task in ahead)
-                result = flying.popleft().result()
+                result = self._result(flying.popleft())
                 self._show(stage, done + 1, len(tasks))
                 yield result
         finally:
             for future in flying:
                 future.cancel()
+
+    def _result(self, future: Future[T]) -> T:
+        """What a task gave; whatever a sampler from elsewhere raises becomes a SamplerError."""
+        try:
+            return future.result()
+        except McpluginError:
+            raise
+        except Exception as error:
+            raise SamplerError(f"sampler {self.sampler.name!r} failed: {error}") from error
 
     def _show(self, stage: str, done: int, total: int) -> None:
         if self.progress is not None:

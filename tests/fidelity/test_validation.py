@@ -248,6 +248,12 @@ def test_samplers_that_cannot_be_validated():
         def fill(self, theta, streams, u):
             raise RuntimeError("no device")
 
+    class FailingLater(Spoilt):
+        def fill(self, theta, streams, u):
+            if u.size > 1:
+                raise RuntimeError("out of memory")
+            u[:] = 1.0
+
     class Broken(Spoilt):
         def fill(self, theta, streams, u):
             u[:] = np.nan
@@ -258,6 +264,8 @@ def test_samplers_that_cannot_be_validated():
         validate(Elsewhere())
     with pytest.raises(SamplerError, match="no device"):
         validate(Failing())
+    with pytest.raises(SamplerError, match="'spoilt' failed: out of memory"):
+        validate(FailingLater(), pooled=10_000)
     with pytest.raises(SamplerError, match="drew u = nan"):
         validate(Broken(), pooled=10_000)
 

@@ -1,0 +1,163 @@
+"""``mcplugin validate``: its verdict, its exit status, and what it leaves in the folder."""
+
+import json
+import re
+import sys
+import types
+from importlib.metadata import EntryPoint
+
+import pytest
+from click.testing import CliRunner
+
+from mcplugin import ElectronVelocitySampler, get_sampler
+from mcplugin.cli import main
+from mcplugin.fidelity import Report
+from mcplugin.samplers import base
+
+SMALL = ("--draws", 500, "--pooled", "1e4", "--thetas", 3, "--seeds", 4, "--threads", 2)
+
+
+class Hot(ElectronVelocitySampler):
+    """Electrons of a gas that is hotter than asked for."""
+
+    name = "hot"
+    theta_range = (1e-3, 1.0)
+
+    def __init__(self, excess=0.2, device="cpu"):
+        self.excess = excess
+        self.options = {"excess": excess, "device": device}
+
+    def fill(self, theta, streams, u):
+        """Draw at a higher temperature."""
+        get_sampler("rejection").sample((1 + self.excess) * theta, streams, out=u)
+
+    def quality(self, theta):
+        """Nothing is claimed."""
+        return {}
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    """An empty working folder, and the sampler ``hot`` among those registered."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(sys.modules, "hot_sampler", types.SimpleNamespace(Hot=Hot))
+    registry = dict(base._registry())
+    registry["hot"] = EntryPoint("hot", "hot_sampler:Hot", base.ENTRY_POINT_GROUP)
+    monkeypatch.setattr(base, "_registry", lambda: registry)
+    return tmp_path
+
+
+def call(*arguments):
+    """Run the command within this process."""
+    return CliRunner().invoke(main, ["validate", *map(str, arguments)])
+
+
+def names(folder):
+    """Everything in a folder, hidden or not."""
+    return {path.name for path in folder.iterdir()}
+
+
+def report_of(folder):
+    """The content of report.json."""
+    return json.loads((folder / "report.json").read_text(encoding="utf-8"))
+
+
+def test_an_exact_sampler_passes(folder):
+    """Status 0, the verdict first, and a folder named after the sampler."""
+    result = call("table", *SMALL)
+    assert result.exit_code == 0, result.output
+    assert result.stdout.startswith("verdict     indistinguishable from exact at 10,000 pooled")
+    assert "validation-table/report.html" in result.stdout
+    assert result.stderr == ""
+    assert names(folder) == {"validation-table"}
+    assert names(folder / "validation-table") == set(Report.FILES)
+    content = report_of(folder / "validation-table")
+    assert content["verdict"]["passed"] is True
+    assert content["provenance"]["settings"] == {
+        "draws": 500,
+        "pooled": 10_000,
+        "thetas": 3,
+        "seeds": 4,
+        "seed": 1,
+    }
+    assert content["provenance"]["threads"] == 2
+
+
+def test_a_wrong_sampler_is_told_apart(folder):
+    """Status 1 and the reason; the report is written all the same, and says how to repeat it."""
+    result = call("hot", *SMALL, "--out", "hot", "--seed", 7)
+    assert result.exit_code == 1, result.output
+    assert result.stdout.startswith("verdict     told apart from exact by")
+    content = report_of(folder / "hot")
+    assert content["verdict"]["told_apart"] is True
+    assert content["provenance"]["command"] == (
+        "mcplugin validate hot --option excess=0.2 --option device=cpu "
+        "--draws 500 --pooled 10000 --thetas 3 --seeds 4 --seed 7"
+    )
+    page = (folder / "hot" / "report.html").read_text(encoding="utf-8")
+    assert page.index("Failed") < page.index("Told apart from exact by") < page.index("<h2>")
+
+
+def test_options_reach_the_sampler(folder):
+    """Numbers as numbers, text as text; without excess the hot gas is exact."""
+    result = call("hot", *SMALL, "--option", "excess=0", "--option", "device=cuda", "--quiet")
+    assert (result.exit_code, result.output) == (0, "")
+    assert report_of(folder / "validation-hot")["options"] == {"excess": 0, "device": "cuda"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("rejektion",), "no sampler is called 'rejektion': did you mean 'rejection'?"),
+        (("rejection", "--option", "method"), "--option 'method' is not of the form key=value"),
+        (("rejection", "--option", "method=magic"), "method = 'magic' is not one of"),
+        (("table", "--option", "size=3"), "sampler 'table' cannot take"),
+        (("table", "--pooled", "many"), "--pooled = 'many' is not a whole number"),
+        (("table", "--pooled", "1e3"), "--pooled = 1000 is outside"),
+        (("table", "--draws", "1e9"), "--draws = 1000000000 is outside"),
+        (("table", "--thetas", "0"), "--thetas = 0 is outside"),
+        (("table", "--seed", "-1"), "--seed = -1 is outside"),
+    ],
+)
+def test_bad_input_is_refused(folder, arguments, message):
+    """Status 2, one line, and nothing written."""
+    result = call(*arguments)
+    assert result.exit_code == 2, result.output
+    assert result.stdout == ""
+    assert re.fullmatch(r"Error: [^\n]+\n", result.stderr), result.stderr
+    assert message in result.stderr
+    assert names(folder) == set()
+
+
+def test_an_existing_folder_is_refused_unless_overwritten(folder):
+    """Reports are never overwritten unasked; files of others stay where they are."""
+    kept = folder / "validation-table" / "notes.txt"
+    kept.parent.mkdir()
+    kept.write_text("mine", encoding="utf-8")
+    result = call("table", *SMALL)
+    assert result.exit_code == 2
+    assert "--overwrite" in result.stderr
+    assert names(kept.parent) == {"notes.txt"}
+    assert call("table", *SMALL, "--overwrite").exit_code == 0
+    assert names(kept.parent) == {"notes.txt", *Report.FILES}
+
+
+def test_ctrl_c_leaves_nothing_behind(folder, monkeypatch):
+    """Status 130 and one line."""
+
+    def interrupted(*_arguments, **_options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("mcplugin.fidelity.validate", interrupted)
+    result = call("table", *SMALL)
+    assert result.exit_code == 130
+    assert result.stderr == "interrupted: nothing was written\n"
+    assert names(folder) == set()
+
+
+def test_help_says_what_the_exit_status_means():
+    """0, 1 and 2, with an example."""
+    text = " ".join(call("--help").stdout.split())
+    assert "1: the sampler is told apart from exact" in text
+    assert "2: bad input" in text
+    assert "Example: mcplugin validate rejection --option method=canfield" in text
