@@ -41,6 +41,7 @@ th, td { padding: .25rem .7rem .25rem 0; text-align: right; vertical-align: top;
   border-bottom: 1px solid var(--line); white-space: nowrap; }
 th:first-child, td:first-child { text-align: left; }
 td:first-child, td.text { white-space: normal; }
+td:first-child { min-width: 6.5rem; }
 td.text { text-align: left; overflow-wrap: anywhere; }
 th { color: var(--soft); font-weight: 600; }
 summary { cursor: pointer; padding: .35rem 0; }
@@ -226,7 +227,7 @@ def _tails(report: Report) -> str:
         rows.append(
             (
                 f"{probability:.0e}",
-                f"{expected:,.4g}",
+                f"{expected:,.6g}",
                 f"{ratio:.4f} ± {error:.4f}",
                 f"{min(test.p_value for test in tests):.2g}",
                 f"{tests[0].visible(report.verdict.level):.1e}",

@@ -214,7 +214,7 @@ def _tails(report: Report) -> Figure:
 
 def _all_tests(report: Report) -> Figure:
     """Every p-value against the one expected at its rank, by family."""
-    figure = _figure()
+    figure = _figure(4.2)
     axes = figure.add_subplot()
     p_values = np.maximum([test.p_value for test in report.tests], _FLOOR)
     order = np.argsort(p_values)
@@ -238,6 +238,6 @@ def _all_tests(report: Report) -> Figure:
     axes.set_xlabel("expected p-value at this rank")
     axes.set_ylabel("p-value")
     axes.set_title(f"All {report.verdict.tests} tests (dashed: told apart)", fontsize=10)
-    axes.legend(fontsize=8, frameon=False, loc="lower right")
+    figure.legend(fontsize=8, frameon=False, ncols=4, loc="outside lower center")
     axes.tick_params(which="both", direction="in", top=True, right=True)
     return figure

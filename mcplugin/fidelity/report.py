@@ -167,7 +167,9 @@ class Report:
         """The command that gives this report again."""
         words = ["mcplugin", "validate", self.sampler]
         for key, value in self.options.items():
-            words += ["--option", f"{key}={value}"]
+            if value is not None:
+                text = value if isinstance(value, str) else json.dumps(value)
+                words += ["--option", f"{key}={text}"]
         for name, number in asdict(self.settings).items():
             words += [f"--{name}", str(number)]
         return shlex.join(words)

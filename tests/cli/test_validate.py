@@ -23,9 +23,9 @@ class Hot(ElectronVelocitySampler):
     name = "hot"
     theta_range = (1e-3, 1.0)
 
-    def __init__(self, excess=0.2, device="cpu"):
-        self.excess = excess
-        self.options = {"excess": excess, "device": device}
+    def __init__(self, excess=0.2, device="cpu", exact=False):
+        self.excess = 0.0 if exact is True else excess
+        self.options = {"excess": excess, "device": device, "exact": exact}
 
     def fill(self, theta, streams, u):
         """Draw at a higher temperature."""
@@ -91,7 +91,7 @@ def test_a_wrong_sampler_is_told_apart(folder):
     content = report_of(folder / "hot")
     assert content["verdict"]["told_apart"] is True
     assert content["provenance"]["command"] == (
-        "mcplugin validate hot --option excess=0.2 --option device=cpu "
+        "mcplugin validate hot --option excess=0.2 --option device=cpu --option exact=false "
         "--draws 500 --pooled 10000 --thetas 3 --seeds 4 --seed 7"
     )
     page = (folder / "hot" / "report.html").read_text(encoding="utf-8")
@@ -99,10 +99,17 @@ def test_a_wrong_sampler_is_told_apart(folder):
 
 
 def test_options_reach_the_sampler(folder):
-    """Numbers as numbers, text as text; without excess the hot gas is exact."""
-    result = call("hot", *SMALL, "--option", "excess=0", "--option", "device=cuda", "--quiet")
+    """Numbers as numbers, true as true, text as text."""
+    given = ("excess=1e-1", "device=cuda", "exact=true")
+    options = [word for option in given for word in ("--option", option)]
+    result = call("hot", *SMALL, *options, "--quiet")
     assert (result.exit_code, result.output) == (0, "")
-    assert report_of(folder / "validation-hot")["options"] == {"excess": 0, "device": "cuda"}
+    content = report_of(folder / "validation-hot")
+    assert content["options"] == {"excess": 0.1, "device": "cuda", "exact": True}
+    assert (
+        "--option excess=0.1 --option device=cuda --option exact=true"
+        in (content["provenance"]["command"])
+    )
 
 
 @pytest.mark.parametrize(
