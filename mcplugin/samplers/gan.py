@@ -7,6 +7,8 @@ exact distribution at every temperature, and ``quality`` reports it afresh.
 import math
 import os
 from abc import abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -39,6 +41,24 @@ def draw_latent_radii(streams: Streams, radius: Array) -> None:
         p, _, square = point_in_disc(streams, i)
         half_square = exponential(streams, i) - math.log(square) * (p * p / square)
         radius[i] = math.sqrt(2.0 * half_square)
+
+
+@contextmanager
+def _one_torch_thread() -> Iterator[None]:
+    """Keep torch from spreading small operations over threads that the caller already uses.
+
+    Threads of a run call the sampler side by side; if each of them woke a team of torch's own,
+    the teams would wait for each other far longer than they work. OpenMP keeps the number per
+    calling thread, so nobody else's torch is slowed down.
+    """
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 class GenerativeSampler(ElectronVelocitySampler):
@@ -149,7 +169,7 @@ class TorchGanSampler(GenerativeSampler):
         theta = np.asarray(theta, dtype=np.float64)
         u = np.empty(radius.size)
         block = _CPU_BLOCK if self._device.type == "cpu" else max(radius.size, 1)
-        with torch.inference_mode():
+        with torch.inference_mode(), _one_torch_thread():
             for first in range(0, radius.size, block):
                 piece = slice(first, first + block)
                 own = theta if theta.ndim == 0 else theta[piece]
