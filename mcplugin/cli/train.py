@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ import click
 from mcplugin.cli.refusal import Refusal, WholeNumber
 from mcplugin.cli.run import INTERRUPTED
 from mcplugin.errors import McpluginError, MissingPackageError, OutputError
+from mcplugin.interruption import stop_on_interrupt
 from mcplugin.learning.weights import save_weights
 
 if TYPE_CHECKING:
@@ -64,9 +64,9 @@ def train(
             raise OutputError(f"{folder} exists: add --resume or --overwrite, or another --out")
         else:
             shutil.rmtree(folder / _CHECKPOINT, ignore_errors=True)
-        with _stop_request() as stopped, _shown(quiet) as report:
-            finished = training.run(report, every, folder / _CHECKPOINT, stopped)
-        _write(training, folder)
+        with stop_on_interrupt() as stop, _shown(quiet) as report:
+            finished = training.run(report, every, folder / _CHECKPOINT, stop.is_set)
+        card = _write(training, folder)
     except McpluginError as error:
         raise Refusal(error) from error
     except OSError as error:
@@ -75,8 +75,10 @@ def train(
         click.echo(f"interrupted: go on with --resume --out {folder}", err=True)
         sys.exit(INTERRUPTED)
     if not quiet:
-        largest, mean = training.distance()
-        click.echo(f"D <= {largest:.3g} (mean {mean:.3g}) over all conditions; written to {folder}")
+        click.echo(
+            f"D <= {card['distance_max']:.3g} (mean {card['distance_mean']:.3g}) over all "
+            f"conditions; written to {folder}"
+        )
         if training.target.resolution > 0.0:
             click.echo(
                 f"the samples cannot support a claim below D = {training.target.resolution:.2g}"
@@ -103,12 +105,14 @@ def _prepared(config: Path, seed: int | None, device: str, threads: int) -> "Tra
     return Training(configuration, device)
 
 
-def _write(training: "Training", folder: Path) -> None:
-    """Weights, card, history and curve."""
-    save_weights(folder / f"{training.configuration.name}.safetensors", training.weights())
+def _write(training: "Training", folder: Path) -> dict[str, Any]:
+    """Write weights, card, history and curve; give the card."""
+    weights = training.weights()
+    save_weights(folder / f"{training.configuration.name}.safetensors", weights)
     history = {"stages": training.progress.stages, "history": training.progress.history}
     (folder / "training.json").write_text(json.dumps(history, indent=1) + "\n", encoding="utf-8")
     _curve(training).savefig(folder / "training.png")
+    return weights.card
 
 
 def _curve(training: "Training") -> Any:
@@ -132,23 +136,6 @@ def _curve(training: "Training") -> Any:
     axes.set_ylabel("distance $D$ from the target")
     axes.legend(frameon=False, fontsize=8)
     return figure
-
-
-@contextmanager
-def _stop_request() -> Iterator[Any]:
-    """The first Ctrl-C asks the training to stop at its next checkpoint."""
-    asked = []
-    previous = signal.getsignal(signal.SIGINT)
-
-    def ask(_signal: int, _frame: Any) -> None:
-        asked.append(True)
-        signal.signal(signal.SIGINT, previous)
-
-    signal.signal(signal.SIGINT, ask)
-    try:
-        yield lambda: bool(asked)
-    finally:
-        signal.signal(signal.SIGINT, previous)
 
 
 @contextmanager

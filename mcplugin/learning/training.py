@@ -22,7 +22,7 @@ from mcplugin.errors import ConfigurationError
 from mcplugin.learning.critic import OBJECTIVES, LearnedObjective, Objective, OptimalTransport
 from mcplugin.learning.generator import FreeGenerator, Generator, ThermalGenerator
 from mcplugin.learning.polish import polish
-from mcplugin.learning.radial_map import FREE, Array, free_map, thermal_map
+from mcplugin.learning.radial_map import FREE, free_map, thermal_map
 from mcplugin.learning.targets import MaxwellJuttnerTarget, SampleTarget, Target
 from mcplugin.learning.weights import Weights
 
@@ -399,6 +399,3 @@ def _generator(configuration: TrainingConfiguration, target: Target) -> Generato
             f"generator.form = 'thermal' needs the one condition theta, not {target.conditions}"
         )
     return ThermalGenerator(settings.units, settings.conditioning, random)
-
-
-__all__ = ["Array", "Progress", "Stage", "Training", "TrainingConfiguration"]

@@ -4,13 +4,12 @@ import json
 import math
 import os
 import platform
-import signal
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -20,6 +19,7 @@ import numpy as np
 
 from mcplugin.domain import whole_number
 from mcplugin.errors import McpluginError, OutputError, SamplerError
+from mcplugin.interruption import stop_on_interrupt
 from mcplugin.random_streams import random_streams
 from mcplugin.samplers.base import ElectronVelocitySampler, get_sampler
 from mcplugin.scattering.hot_cross_section import HotCrossSectionTable
@@ -150,7 +150,7 @@ def simulate(
     working_seconds = electron_seconds = 0.0
     started = time.perf_counter()
     with ExitStack() as stack:
-        stop = stack.enter_context(_stop_on_interrupt())
+        stop = stack.enter_context(stop_on_interrupt())
         listed = stack.enter_context(PhotonList(photon_list)) if photon_list else None
         for done in _chunks(problem, configuration.run.seed, total, grid, threads, stop):
             tally = tally + done.tally
@@ -272,29 +272,6 @@ def _chunks(
         finally:
             for future in flying:
                 future.cancel()
-
-
-@contextmanager
-def _stop_on_interrupt() -> Iterator[threading.Event]:
-    """Turn the first Ctrl-C into a request to stop; a second one interrupts as usual.
-
-    Outside the main thread, where Python delivers no signals, nothing is changed.
-    """
-    stop = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield stop
-        return
-    previous = signal.getsignal(signal.SIGINT)
-
-    def request_stop(_signal: int, _frame: Any) -> None:
-        stop.set()
-        signal.signal(signal.SIGINT, previous)
-
-    signal.signal(signal.SIGINT, request_stop)
-    try:
-        yield stop
-    finally:
-        signal.signal(signal.SIGINT, previous)
 
 
 def _summary(configuration: Configuration, problem: Problem, tally: Tally) -> dict[str, Any]:
