@@ -4,6 +4,9 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 OUT    ?= out
 INSTALL := $(BIN)/python -m pip install --quiet --constraint constraints.txt --editable
+# An installation is as new as the C library in it.
+BUILT_FROM := pyproject.toml setup.py constraints.txt mcplugin/learning/c_form.py \
+              $(shell find csrc weights -type f -not -path '*/__pycache__/*')
 
 .PHONY: run test lint bench train clean
 
@@ -17,6 +20,7 @@ lint: $(VENV)/.development
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	find csrc -name '*.[ch]' -exec $(BIN)/clang-format --dry-run --Werror {} +
 
 bench: $(VENV)/.development
 	$(BIN)/python -m pytest bench --benchmark-only --benchmark-columns=min,median,rounds
@@ -24,15 +28,18 @@ bench: $(VENV)/.development
 train: $(VENV)/.development
 	$(BIN)/mcplugin train weights/mj-cgan.toml --out $(OUT)/mj-cgan --overwrite
 
-$(VENV)/.package: pyproject.toml setup.py constraints.txt
+$(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.package: $(BUILT_FROM) | $(VENV)/bin/python
 	$(INSTALL) .
 	touch $@
 
 # torch, which only the GAN's training and one of its engines need, comes with the tests.
-$(VENV)/.development: $(VENV)/.package
+$(VENV)/.development: $(BUILT_FROM) | $(VENV)/bin/python
 	$(INSTALL) '.[test,lint,torch]'
-	touch $@
+	touch $(VENV)/.package $@
 
 clean:
-	rm -rf $(VENV) $(OUT) build *.egg-info
+	rm -rf $(VENV) $(OUT) build *.egg-info mcplugin/native/lib mcplugin/native/include \
+	    mcplugin/native/fortran

@@ -1,10 +1,39 @@
-"""What pyproject.toml cannot declare: trained weights are copied into the installed package."""
+"""What pyproject.toml cannot declare: libmcplugin is compiled, trained weights are copied."""
 
+import importlib.util
+import os
+import shlex
 import shutil
+import subprocess
 from pathlib import Path
+from types import ModuleType
 
-from setuptools import setup
+from setuptools import Command, Distribution, setup
+from setuptools.command.build import build
 from setuptools.command.build_py import build_py
+from setuptools.errors import CCompilerError
+
+WEIGHTS = Path("weights")
+BUILTIN_WEIGHTS = WEIGHTS / "mj-cgan.safetensors"
+C_FORM = Path("mcplugin/learning/c_form.py")
+TORCH_ENGINE = Path("csrc/embed/build_torch_engine.py")
+
+# Not -ffast-math, which would do away with NaN and infinity.
+FLAGS = [
+    *("-std=gnu11", "-O3", "-fPIC", "-fvisibility=hidden", "-ffp-contract=fast"),
+    *("-fno-math-errno", "-Wall", "-Wextra", "-Wconversion", "-Icsrc/include", "-Icsrc/src"),
+]
+EXPORT = '-DMCP_API=__attribute__((visibility("default")))'
+# kernels.c is compiled once for each of these; the library takes the best when it runs.
+INSTRUCTION_SETS = {
+    "x86_64": {
+        "avx512": "-mavx512f -mavx512dq -mavx512bw -mavx512vl -mfma -mprefer-vector-width=512",
+        "avx2": "-mavx2 -mfma",
+        "generic": "",
+    },
+}
+ELSEWHERE = {"generic": ""}
+LIBRARIES = ["-lm", "-ldl"]
 
 
 class BuildWithWeights(build_py):
@@ -17,8 +46,158 @@ class BuildWithWeights(build_py):
             return
         target = Path(self.build_lib, "mcplugin", "weights")
         target.mkdir(parents=True, exist_ok=True)
-        for file in Path("weights").iterdir():
+        for file in WEIGHTS.iterdir():
             shutil.copy2(file, target)
 
 
-setup(cmdclass={"build_py": BuildWithWeights})
+class BuildNative(Command):
+    """Compile libmcplugin, and put it with header, Fortran module and build files in the package.
+
+    Everything is made anew in a folder of its own, so that a failure leaves the package as it was.
+    """
+
+    description = "compile libmcplugin"
+    user_options: list[tuple[str, str | None, str]] = []  # noqa: RUF012
+    editable_mode = False
+
+    def initialize_options(self) -> None:
+        """Take the folders from ``build``."""
+        self.build_lib: str | None = None
+        self.build_temp: str | None = None
+
+    def finalize_options(self) -> None:
+        """Take the folders from ``build``."""
+        self.set_undefined_options(
+            "build", ("build_lib", "build_lib"), ("build_temp", "build_temp")
+        )
+
+    def get_source_files(self) -> list[str]:
+        """MANIFEST.in names them."""
+        return []
+
+    def get_outputs(self) -> list[str]:
+        """In the build folder: none of the source tree's files stands for an output."""
+        return []
+
+    def get_output_mapping(self) -> dict[str, str]:
+        """Likewise none."""
+        return {}
+
+    def run(self) -> None:
+        """Build it all aside, then exchange the old for the new."""
+        objects = Path(self.build_temp, "objects")
+        made = Path(self.build_temp, "native")
+        for folder in (objects, made):
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir(parents=True)
+        self._library(objects, made / "lib")
+        self._interfaces(made)
+        self._torch_engine(made / "lib")
+        package = Path("" if self.editable_mode else self.build_lib, "mcplugin", "native")
+        for folder in made.iterdir():
+            # Running programs keep the old file, which a copy over it would change under them.
+            shutil.rmtree(package / folder.name, ignore_errors=True)
+            shutil.copytree(folder, package / folder.name)
+
+    def _library(self, objects: Path, lib: Path) -> None:
+        lib.mkdir()
+        compiler = shlex.split(os.environ.get("CC", "cc"))
+        architecture = _run([*compiler, "-dumpmachine"]).split("-")[0]
+        weights = objects / "builtin_weights.c"
+        weights.write_text(_as_c(_load(C_FORM).c_form_of_file(BUILTIN_WEIGHTS)), encoding="utf-8")
+        kernels = Path("csrc/src/kernels.c")
+        units = [
+            (source, source.stem, [])
+            for source in [*sorted(Path("csrc/src").glob("*.c")), weights]
+            if source != kernels
+        ]
+        for name, options in INSTRUCTION_SETS.get(architecture, ELSEWHERE).items():
+            chosen = [*options.split(), f"-DMCP_INSTRUCTION_SET={name}"]
+            units.append((kernels, f"kernels_{name}", chosen))
+        user = shlex.split(os.environ.get("CFLAGS", ""))
+        compiled = []
+        for source, name, options in units:
+            compiled.append(str(objects / f"{name}.o"))
+            _run([*compiler, *FLAGS, EXPORT, *options, *user, "-c", source, "-o", compiled[-1]])
+        linked = [*compiled, "-o", lib / "libmcplugin.so", *LIBRARIES]
+        soname = ["-shared", "-Wl,-soname,libmcplugin.so", "-Wl,--no-undefined"]
+        _run([*compiler, *user, *shlex.split(os.environ.get("LDFLAGS", "")), *soname, *linked])
+        _run([*shlex.split(os.environ.get("AR", "ar")), "rcs", lib / "libmcplugin.a", *compiled])
+
+    def _interfaces(self, made: Path) -> None:
+        """Header, Fortran module, and what pkg-config and CMake read."""
+        shutil.copytree("csrc/include", made / "include")
+        (made / "fortran").mkdir()
+        shutil.copy2("csrc/fortran/mcplugin.f90", made / "fortran")
+        for template, folder in (
+            ("mcplugin.pc.in", "lib/pkgconfig"),
+            ("mcplugin-config.cmake", "lib/cmake/mcplugin"),
+            ("mcplugin-config-version.cmake.in", "lib/cmake/mcplugin"),
+        ):
+            text = Path("csrc", template).read_text(encoding="utf-8")
+            (made / folder).mkdir(parents=True, exist_ok=True)
+            Path(made / folder, template.removesuffix(".in")).write_text(
+                text.replace("@version@", self.distribution.get_version()), encoding="utf-8"
+            )
+
+    def _torch_engine(self, lib: Path) -> None:
+        """The library behind ``torch:...`` is wanted by few and needs more: it may be missing."""
+        try:
+            _load(TORCH_ENGINE).build(lib.resolve())
+        except Exception as error:
+            self.warn(f"the samplers torch:... will be missing in libmcplugin: {error}")
+            Path(lib, "torch_engine_missing.txt").write_text(f"{error}\n", encoding="utf-8")
+
+
+class NativeDistribution(Distribution):
+    """Says that the package is not pure Python: one wheel per platform and Python."""
+
+    def has_ext_modules(self) -> bool:
+        """libmcplugin_torch embeds this Python."""
+        return True
+
+
+def _load(path: Path) -> ModuleType:
+    """A module by its file: the package itself cannot be imported yet."""
+    spec = importlib.util.spec_from_file_location(path.stem, path.resolve())
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def _as_c(content: bytes) -> str:
+    """Bytes as the C source of the weights that are compiled in."""
+    numbers = ",\n    ".join(
+        ", ".join(str(byte) for byte in content[i : i + 16]) for i in range(0, len(content), 16)
+    )
+    return (
+        '#include "generator.h"\n\n'
+        f"const unsigned char mcp_builtin_weights[] = {{\n    {numbers},\n}};\n"
+        "const size_t mcp_builtin_weights_size = sizeof mcp_builtin_weights;\n"
+    )
+
+
+def _run(command: list[str | Path]) -> str:
+    """Run a compiler, showing what it does and says; give its output."""
+    command = [str(word) for word in command]
+    print(shlex.join(command), flush=True)
+    try:
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    except OSError as error:
+        raise CCompilerError(
+            f"mcplugin's C library needs a C compiler, and {command[0]} cannot be run "
+            f"({error.strerror}): install one, for example gcc, or name yours in CC"
+        ) from None
+    except subprocess.CalledProcessError as error:
+        raise CCompilerError(
+            f"mcplugin's C library cannot be built: {command[0]} ended with status "
+            f"{error.returncode}, see its messages above"
+        ) from None
+    return done.stdout
+
+
+build.sub_commands = [*build.sub_commands, ("build_native", None)]
+setup(
+    distclass=NativeDistribution,
+    cmdclass={"build_py": BuildWithWeights, "build_native": BuildNative},
+)

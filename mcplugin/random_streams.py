@@ -87,16 +87,22 @@ def checked_streams(streams: Streams) -> Streams:
 
 
 @kernel
-def uniform(streams: Streams, i: int) -> float:
-    """Draw a uniform number on the open interval (0, 1): an odd multiple of 2⁻⁵³."""
+def random_bits(streams: Streams, i: int) -> np.uint64:
+    """Draw 64 random bits: one step of xoroshiro128++."""
     s0 = streams[i, 0]
     s1 = streams[i, 1]
     total = s0 + s1
-    bits = ((total << np.uint64(17)) | (total >> np.uint64(47))) + s0
+    bits: np.uint64 = ((total << np.uint64(17)) | (total >> np.uint64(47))) + s0
     s1 ^= s0
     streams[i, 0] = ((s0 << np.uint64(49)) | (s0 >> np.uint64(15))) ^ s1 ^ (s1 << np.uint64(21))
     streams[i, 1] = (s1 << np.uint64(28)) | (s1 >> np.uint64(36))
-    return (np.float64(bits >> np.uint64(12)) + 0.5) * 2.0**-52
+    return bits
+
+
+@kernel
+def uniform(streams: Streams, i: int) -> float:
+    """Draw a uniform number on the open interval (0, 1): an odd multiple of 2⁻⁵³."""
+    return (np.float64(random_bits(streams, i) >> np.uint64(12)) + 0.5) * 2.0**-52
 
 
 @kernel

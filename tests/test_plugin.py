@@ -177,7 +177,16 @@ def assert_same_spectrum(one, other):
 def test_a_registered_sampler_runs_like_a_built_in_one(register):
     """The same electrons under another name give the same spectrum, bit by bit."""
     register("borrowed", "third_party:Borrowed")
-    assert sampler_names() == ["borrowed", "gan", "gan-torch", "rejection", "table"]
+    assert sampler_names() == [
+        "borrowed",
+        "gan",
+        "gan-exact",
+        "gan-native",
+        "gan-torch",
+        "rejection",
+        "rejection-native",
+        "table",
+    ]
     result = simulate(CONFIG, "borrowed", threads=2)
     assert result.summary["sampler"] == "borrowed"
     assert result.summary["sampler_quality"] == RejectionSampler().quality(0.3)

@@ -2,6 +2,7 @@
 
 import click
 
+from mcplugin.cli.config import config
 from mcplugin.cli.export import export
 from mcplugin.cli.run import run
 from mcplugin.cli.samplers import samplers
@@ -20,3 +21,4 @@ main.add_command(samplers)
 main.add_command(train)
 main.add_command(export)
 main.add_command(validate)
+main.add_command(config)

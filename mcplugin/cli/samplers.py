@@ -38,7 +38,7 @@ def samplers(as_json: bool) -> None:
         measures = {name for values in entry["quality"].values() for name in values}
         for measure in sorted(measures):
             values = (entry["quality"][f"{theta:g}"].get(measure) for theta in _SHOWN)
-            cells = ("-" if value is None else f"{value:.2g}" for value in values)
+            cells = ("-" if value is None else f"{value:.3g}" for value in values)
             click.echo(columns.format(f"    {measure}", "", *cells))
 
 

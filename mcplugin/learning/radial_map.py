@@ -27,6 +27,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from mcplugin.domain import array_within, real_array, temperature
 from mcplugin.errors import InputError, WeightsError
+from mcplugin.learning.c_form import c_form
 from mcplugin.learning.weights import Weights
 
 Array = NDArray[np.float64]
@@ -65,6 +66,19 @@ class ThermalMap:
         theta = np.asarray(theta, dtype=np.float64)[..., None]
         folded: Array = self.base + (theta / (theta + self.theta_scale)) @ self.modulation
         return folded
+
+    def c_form(self) -> bytes:
+        """The form that libmcplugin reads, see :mod:`mcplugin.learning.c_form`.
+
+        Raises
+        ------
+        WeightsError
+            If the generator is too large for the library.
+        """
+        try:
+            return c_form(self.base, self.modulation, self.theta_scale, self.theta_range)
+        except ValueError as error:
+            raise WeightsError(str(error)) from error
 
     def __call__(self, radius: ArrayLike, theta: ArrayLike) -> Array:
         """Four-velocity |u| for latent radii r >= 0 at temperatures broadcast against them.

@@ -6,7 +6,6 @@ exact distribution at every temperature, and ``quality`` reports it afresh.
 
 import math
 import os
-from abc import abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -20,13 +19,17 @@ from mcplugin.jit import kernel
 from mcplugin.learning.radial_map import ThermalMap, thermal_map
 from mcplugin.learning.targets import MaxwellJuttnerTarget
 from mcplugin.learning.weights import load_weights
-from mcplugin.random_streams import Streams, exponential, point_in_disc
+from mcplugin.random_streams import Streams, random_bits
 from mcplugin.samplers.base import ElectronVelocitySampler
 
 if TYPE_CHECKING:
     import torch
 
 Array = NDArray[np.float64]
+
+# A word of 64 bits: 40 for a uniform number of the gamma, 24 for one of the beta distribution.
+_GAMMA_SHIFT = np.uint64(24)
+_BETA_MASK = np.uint64(2**24 - 1)
 
 # On a CPU the many elementwise operations are fastest on blocks that its caches hold.
 _CPU_BLOCK = 2**13
@@ -36,11 +39,20 @@ INSTALL_TORCH = "gan-torch needs PyTorch: pip install 'mcplugin[torch]'"
 
 @kernel
 def draw_latent_radii(streams: Streams, radius: Array) -> None:
-    """Draw |z| of 3-D standard normals: r²/2 is gamma-distributed with shape 3/2."""
+    """Draw |z| of 3-D standard normals, two words of random bits each.
+
+    r²/2 has the gamma distribution of shape 3/2: a gamma of shape 2, -ln(U₁U₂), times a beta of
+    shapes (3/2, 1/2), which is 1 - x² for the coordinate x of a point in the unit disc. With
+    V = 1 - (radius of the point)² uniform, 1 - x² = V + (1 - V) sin²(azimuth): positive terms.
+    libmcplugin draws the same numbers from the same streams.
+    """
     for i in range(radius.size):
-        p, _, square = point_in_disc(streams, i)
-        half_square = exponential(streams, i) - math.log(square) * (p * p / square)
-        radius[i] = math.sqrt(2.0 * half_square)
+        one, two = random_bits(streams, i), random_bits(streams, i)
+        product = (np.float64(one >> _GAMMA_SHIFT) + 0.5) * (np.float64(two >> _GAMMA_SHIFT) + 0.5)
+        v = (np.float64(one & _BETA_MASK) + 0.5) * 2.0**-24
+        sine = math.sin(math.pi * ((np.float64(two & _BETA_MASK) + 0.5) * 2.0**-24 - 0.5))
+        gamma = -math.log(product * 2.0**-80)
+        radius[i] = math.sqrt(2.0 * gamma * (v + (1.0 - v) * sine * sine))
 
 
 @contextmanager
@@ -62,7 +74,7 @@ def _one_torch_thread() -> Iterator[None]:
 
 
 class GenerativeSampler(ElectronVelocitySampler):
-    """A sampler that maps latent radii to four-velocities.
+    """A sampler with a trained generator: a map of latent radii to four-velocities.
 
     Parameters
     ----------
@@ -80,28 +92,6 @@ class GenerativeSampler(ElectronVelocitySampler):
         self.reference: ThermalMap = thermal_map(self.weights)
         self.theta_range = self.reference.theta_range
         self.options = {} if weights is None else {"weights": os.fspath(weights)}
-
-    @abstractmethod
-    def transform(self, radius: Array, theta: Any) -> Array:
-        """Map latent radii to four-velocities: pure, with no random numbers of its own.
-
-        Parameters
-        ----------
-        radius : (n,) array
-            Latent radii |z| >= 0 of a 3-D standard normal z.
-        theta : float or (n,) array
-            Temperature within ``theta_range``.
-
-        Returns
-        -------
-        (n,) array of float64
-            Four-velocities u = γβ.
-        """
-
-    def fill(self, theta: Array, streams: Streams, u: Array) -> None:
-        """Draw a latent radius per stream and map it."""
-        draw_latent_radii(streams, u)
-        u[:] = self.transform(u, theta)
 
     def quality(self, theta: float) -> dict[str, float]:
         """Distance D = sup |F(u) - F_exact(u)| at one temperature, computed without sampling."""
@@ -163,7 +153,20 @@ class TorchGanSampler(GenerativeSampler):
         return torch.from_numpy(np.ascontiguousarray(array)).to(self._device)
 
     def transform(self, radius: Array, theta: Any) -> Array:
-        """Map latent radii to four-velocities on the device; see `GenerativeSampler.transform`."""
+        """Map latent radii to four-velocities: pure, with no random numbers of its own.
+
+        Parameters
+        ----------
+        radius : (n,) array
+            Latent radii |z| >= 0 of a 3-D standard normal z.
+        theta : float or (n,) array
+            Temperature within ``theta_range``.
+
+        Returns
+        -------
+        (n,) array of float64
+            Four-velocities u = γβ.
+        """
         import torch
 
         theta = np.asarray(theta, dtype=np.float64)
@@ -180,7 +183,8 @@ class TorchGanSampler(GenerativeSampler):
     def fill(self, theta: Array, streams: Streams, u: Array) -> None:
         """Draw a latent radius per stream (or per row on the device) and map it."""
         if not self._device_latents or u.size == 0:
-            super().fill(theta, streams, u)
+            draw_latent_radii(streams, u)
+            u[:] = self.transform(u, theta)
             return
         import torch
 
@@ -199,18 +203,22 @@ class TorchGanSampler(GenerativeSampler):
 
 
 def gan(device: str = "cpu", **options: Any) -> GenerativeSampler:
-    """The generator on the best engine for a device.
+    """The generator on the best engine for a device: libmcplugin on the CPU, torch on a GPU.
 
     Parameters
     ----------
     device : str
-        ``"cpu"`` or ``"cuda"``.
+        ``"cpu"`` or ``"cuda"`` (or ``"cuda:1"`` ...).
     **options
         Passed to the engine's sampler.
 
     Raises
     ------
     MissingPackageError
-        If the engine's package is not installed.
+        If what the engine needs is not installed.
     """
+    from mcplugin.samplers.native import NativeGanSampler
+
+    if device == "cpu":
+        return NativeGanSampler(**options)
     return TorchGanSampler(device=device, **options)

@@ -73,7 +73,7 @@ def test_the_table_for_readers_says_the_same(listed):
         measures = {name for values in entry["quality"].values() for name in values}
         for measure in sorted(measures):
             values = [entry["quality"][theta].get(measure) for theta in ("0.01", "1", "100")]
-            cells = ["-" if value is None else f"{value:.2g}" for value in values]
+            cells = ["-" if value is None else f"{value:.3g}" for value in values]
             expected.append([measure, *cells])
     assert [line.split() for line in lines[1:]] == expected
     assert max(len(line) for line in lines) <= 80

@@ -67,13 +67,13 @@ def test_latents_on_the_device():
 
 def test_gan_is_an_engine():
     """The tag picks an engine, whose name the results carry."""
-    assert get_sampler("gan").name == "gan-torch"
+    assert get_sampler("gan").name == "gan-native"
     config = {
         "plasma": {"geometry": "sphere", "theta": 0.2, "tau": 1.0},
         "seed": {"spectrum": "blackbody", "kt_kev": 0.1},
     }
     summary = simulate(config, "gan", photons=2000).summary
-    assert summary["sampler"] == "gan-torch"
+    assert summary["sampler"] == "gan-native"
     assert summary["sampler_quality"]["distance"] < 3e-5
 
 
@@ -102,7 +102,7 @@ def test_no_extrapolation():
 
 
 def test_without_torch():
-    """A process in which torch cannot be imported: all works but the GAN, which says why not."""
+    """Without torch everything works but its engine, which says why not."""
     code = (
         "import sys\n"
         "class NoTorch:\n"
@@ -112,7 +112,8 @@ def test_without_torch():
         "sys.meta_path.insert(0, NoTorch())\n"
         "import mcplugin, mcplugin.errors, mcplugin.fidelity, mcplugin.learning.weights\n"
         "mcplugin.learning.weights.load_weights()\n"
-        "mcplugin.sample_four_velocity(0.2, 10)\n"
+        "for name in ('rejection', 'table', 'gan', 'gan-exact'):\n"
+        "    mcplugin.sample_four_velocity(0.2, 10, name)\n"
         "from click.testing import CliRunner\n"
         "from mcplugin.cli import main\n"
         "listed = CliRunner().invoke(main, ['samplers'])\n"
@@ -121,7 +122,7 @@ def test_without_torch():
         "trained = CliRunner().invoke(main, ['train', 'x.toml'])\n"
         "assert trained.exit_code == 2 and 'pip install' in trained.output, trained.output\n"
         "try:\n"
-        "    mcplugin.get_sampler('gan')\n"
+        "    mcplugin.get_sampler('gan-torch')\n"
         "except mcplugin.errors.MissingPackageError as error:\n"
         "    assert \"pip install 'mcplugin[torch]'\" in str(error)\n"
         "else:\n"

@@ -1,0 +1,83 @@
+#include "checks.h"
+#include "status.h"
+
+#include <stdalign.h>
+
+int mcp_check_sampler(const mcp_sampler *sampler) {
+    return sampler != NULL && (uintptr_t)sampler % alignof(mcp_sampler) == 0 &&
+                   sampler->life == MCP_ALIVE
+               ? MCP_OK
+               : mcp_fail(MCP_ERROR_HANDLE,
+                          "this is no sampler: it is NULL, was destroyed or never created");
+}
+
+static int overlap(const void *one, size_t one_size, const void *other, size_t other_size) {
+    const uintptr_t a = (uintptr_t)one;
+    const uintptr_t b = (uintptr_t)other;
+    return one_size > 0 && other_size > 0 && a < b + other_size && b < a + one_size;
+}
+
+int mcp_check_theta(const mcp_sampler *sampler, const double *theta, size_t n_theta) {
+    const double lo = sampler->theta_lo;
+    const double hi = sampler->theta_hi;
+    uint64_t inside = 0;
+    for (size_t i = 0; i < n_theta; i++)
+        inside += (uint64_t)(theta[i] >= lo) & (uint64_t)(theta[i] <= hi);
+    for (size_t i = 0; inside < n_theta; i++)
+        if (!(theta[i] >= lo && theta[i] <= hi))
+            return mcp_fail(MCP_ERROR_THETA,
+                            "theta[%zu] = %g is outside %g to %g, where this sampler is valid: "
+                            "theta is kT/(m_e c^2), 1 for 511 keV",
+                            i, theta[i], lo, hi);
+    return MCP_OK;
+}
+
+/* Arrays of 8-byte numbers: present, aligned, and the last one apart from all others. */
+static int check_spans(const span *spans, size_t count) {
+    const span *out = &spans[count - 1];
+    for (size_t i = 0; i < count; i++) {
+        if (spans[i].start == NULL && spans[i].count > 0)
+            return mcp_fail(MCP_ERROR_ARGUMENT, "%s is NULL", spans[i].name);
+        if ((uintptr_t)spans[i].start % alignof(double) != 0)
+            return mcp_fail(MCP_ERROR_ARGUMENT, "%s is not aligned to %zu bytes", spans[i].name,
+                            alignof(double));
+        if (i + 1 < count &&
+            overlap(spans[i].start, 8 * spans[i].count, out->start, 8 * out->count))
+            return mcp_fail(MCP_ERROR_ARGUMENT, "%s and %s overlap: give arrays of their own",
+                            spans[i].name, out->name);
+    }
+    return MCP_OK;
+}
+
+static int check_sizes(size_t n, size_t n_theta) {
+    if (n > SIZE_MAX / 64)
+        return mcp_fail(MCP_ERROR_ARGUMENT, "n = %zu is more than fits into memory", n);
+    if (n_theta != 1 && n_theta != n)
+        return mcp_fail(MCP_ERROR_ARGUMENT,
+                        "n_theta = %zu is neither 1 nor n = %zu: give one temperature, or one per "
+                        "draw",
+                        n_theta, n);
+    return MCP_OK;
+}
+
+int mcp_check_call(const mcp_sampler *sampler, size_t n, const double *theta, size_t n_theta,
+                   const span *spans, size_t count) {
+    int status = mcp_check_sampler(sampler);
+    if (status == MCP_OK)
+        status = check_sizes(n, n_theta);
+    if (status == MCP_OK)
+        status = check_spans(spans, count);
+    return status == MCP_OK && n > 0 ? mcp_check_theta(sampler, theta, n_theta) : status;
+}
+
+int mcp_check_rng(const mcp_rng *rng) {
+    if (rng == NULL)
+        return mcp_fail(MCP_ERROR_ARGUMENT, "rng is NULL: give a mcp_rng that was seeded");
+    if ((uintptr_t)rng % alignof(mcp_rng) != 0)
+        return mcp_fail(MCP_ERROR_ARGUMENT, "rng is misaligned");
+    for (size_t lane = 0; lane < 8; lane++)
+        if (rng->state[lane] == 0 && rng->state[8 + lane] == 0)
+            return mcp_fail(MCP_ERROR_RNG,
+                            "the random state was never seeded: call mcp_rng_seed first");
+    return MCP_OK;
+}

@@ -1,0 +1,25 @@
+/* What is asked of the arguments of a call before anything is touched. Each gives a mcp_status. */
+#ifndef MCP_CHECKS_H
+#define MCP_CHECKS_H
+
+#include "sampler.h"
+
+/* An array of 8-byte numbers: its name, start and number of elements. */
+typedef struct span {
+    const char *name;
+    const void *start;
+    size_t count;
+} span;
+
+int mcp_check_sampler(const mcp_sampler *sampler);
+int mcp_check_rng(const mcp_rng *rng);
+int mcp_check_theta(const mcp_sampler *sampler, const double *theta, size_t n_theta);
+
+/* Everything about a call with temperatures; its output is the last span. */
+int mcp_check_call(const mcp_sampler *sampler, size_t n, const double *theta, size_t n_theta,
+                   const span *spans, size_t count);
+
+/* Numbers in n rows of a width, 0 where n is too large to be possible. */
+static inline size_t mcp_rows(size_t n, size_t width) { return n <= SIZE_MAX / 64 ? width * n : 0; }
+
+#endif

@@ -1,0 +1,24 @@
+#include "kernels.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+const kernels *mcp_select_kernels(void) {
+    const kernels *possible[3] = {NULL};
+    size_t count = 0;
+#if defined(__x86_64__)
+    __builtin_cpu_init();
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
+        __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl"))
+        possible[count++] = &mcp_kernels_avx512;
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
+        possible[count++] = &mcp_kernels_avx2;
+#endif
+    possible[count++] = &mcp_kernels_generic;
+
+    const char *wanted = getenv("MCPLUGIN_ISA");
+    for (size_t i = 0; wanted != NULL && i < count; i++)
+        if (strcmp(possible[i]->instruction_set, wanted) == 0)
+            return possible[i];
+    return possible[0];
+}

@@ -1,0 +1,67 @@
+/*
+ * The generator of thermal electrons: a map of the latent radius r = |z| of a 3-D standard normal,
+ *
+ *     u² = Θ r² (1 + Θ (r²/4 + M²)),   M = b + Σⱼ vⱼ aⱼ / √(1 + aⱼ²),   aⱼ = sⱼ r + oⱼ,
+ *
+ * whose 3n + 1 parameters (s, o, v, b) depend on temperature through a few saturating functions,
+ * base + Σₖ Θ/(Θ + Θₖ) modulationₖ. Computing them for one Θ is called folding.
+ */
+#ifndef MCP_GENERATOR_H
+#define MCP_GENERATOR_H
+
+#include <stddef.h>
+
+#define MCP_MAX_UNITS 64
+#define MCP_MAX_CONDITIONING 16
+#define MCP_MAX_PARAMETERS (3 * MCP_MAX_UNITS + 1)
+
+/* Largest latent radius that is mapped: far beyond what any normal numbers give. */
+#define MCP_MAX_RADIUS 1e6
+
+typedef struct generator {
+    size_t units;
+    size_t conditioning;
+    double theta_lo;
+    double theta_hi;
+    double base[MCP_MAX_PARAMETERS];
+    double modulation[MCP_MAX_CONDITIONING][MCP_MAX_PARAMETERS];
+    double theta_scale[MCP_MAX_CONDITIONING];
+    /* The same in single precision, for the temperatures that differ from draw to draw. */
+    float base_single[MCP_MAX_PARAMETERS];
+    float modulation_single[MCP_MAX_PARAMETERS][MCP_MAX_CONDITIONING];
+    float theta_scale_single[MCP_MAX_CONDITIONING];
+} generator;
+
+/* The parameters at one temperature. */
+typedef struct folded_generator {
+    size_t units;
+    double theta;
+    double parameters[MCP_MAX_PARAMETERS];
+    float single[MCP_MAX_PARAMETERS]; /* filled by the kernels that use it */
+} folded_generator;
+
+/*
+ * The weights compiled into the library: the bytes that `mcplugin export --format c` writes for the
+ * package's own generator.
+ */
+extern const unsigned char mcp_builtin_weights[];
+extern const size_t mcp_builtin_weights_size;
+
+/* Read a generator from the bytes of its C form; name is for messages. Returns a mcp_status. */
+int mcp_generator_read(generator *read, const unsigned char *bytes, size_t size, const char *name);
+
+/* The same from a file. */
+int mcp_generator_read_file(generator *read, const char *path);
+
+void mcp_generator_fold(const generator *map, double theta, folded_generator *folded);
+
+/* M(r) with its first and second derivative, in double precision. */
+typedef struct learned_part {
+    double value;
+    double slope;
+    double curvature;
+} learned_part;
+
+learned_part mcp_learned(const folded_generator *folded, double radius);
+
+#endif

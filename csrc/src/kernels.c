@@ -1,0 +1,344 @@
+#include "kernels.h"
+#include "vectors.h"
+
+#include <math.h>
+
+#define PASTE_NAMES(first, second) first##second
+#define PASTE(first, second) PASTE_NAMES(first, second)
+#define QUOTE_NAME(name) #name
+#define QUOTE(name) QUOTE_NAME(name)
+
+#define PI 3.14159265358979323846
+#define LN_2 0.693147180559945309417
+
+/* ---- Random numbers: as many xoroshiro128++ generators as there are lanes ---- */
+
+typedef struct generators {
+    words first;
+    words second;
+} generators;
+
+static inline words rotate_left(words bits, int places) {
+    return (bits << places) | (bits >> (64 - places));
+}
+
+static inline words next_bits(generators *lanes) {
+    const words first = lanes->first;
+    words second = lanes->second;
+    const words bits = rotate_left(first + second, 17) + first;
+    second ^= first;
+    lanes->first = rotate_left(first, 49) ^ second ^ (second << 21);
+    lanes->second = rotate_left(second, 28);
+    return bits;
+}
+
+/* The highest bits (at most 52) of a 64-bit word as an odd multiple of 2^-(bits+1) in (0, 1). */
+static inline doubles uniforms(words bits, int count) {
+    const words mantissa = (bits >> (64 - count)) << (52 - count);
+    const doubles from_one_to_two = (doubles)(mantissa | UINT64_C(0x3FF0000000000000));
+    return from_one_to_two - (1.0 - ldexp(0.5, -count));
+}
+
+/* ---- Elementary functions ---- */
+
+/*
+ * -ln p for 0 < p < 1, to 2e-11 relative: p = 2^-k m with m from √½ to √2, and the minimax
+ * polynomial of ln(1 + f)/f.
+ */
+static inline doubles minus_log(doubles p) {
+    const words bits = (words)p;
+    const words k = (UINT64_C(0x3FF6A09E667F3BCC) - bits) >> 52;
+    const doubles f = (doubles)(bits + (k << 52)) - 1.0;
+    const doubles exponent = (doubles)(k | UINT64_C(0x4330000000000000)) - 0x1p52;
+    doubles q = every_double(0.0536291037567088581);
+    q = q * f - 0.0990086808216529446;
+    q = q * f + 0.100331948921517922;
+    q = q * f - 0.0992284890428487796;
+    q = q * f + 0.110050844285597794;
+    q = q * f - 0.124974854842753017;
+    q = q * f + 0.142909868944518258;
+    q = q * f - 0.166669433704466949;
+    q = q * f + 0.199998811457589932;
+    q = q * f - 0.249999940811001929;
+    q = q * f + 0.333333343337192562;
+    q = q * f - 0.500000000294074435;
+    q = q * f + 0.999999999985958026;
+    return exponent * LN_2 - f * q;
+}
+
+/* sin²(πw) for |w| <= ½, to 4e-11 relative. */
+static inline doubles sine_square(doubles w) {
+    const doubles z = w * w;
+    doubles q = every_double(-0.00702216344871942713);
+    q = q * z + 0.082046478780543645;
+    q = q * z - 0.599251330095048512;
+    q = q * z + 2.55016324031651283;
+    q = q * z - 5.16771276211575176;
+    q = q * z + 3.14159265352334541;
+    return z * (q * q);
+}
+
+/*
+ * 1/√x to 5e-8 relative, without a division or a square root: a first guess from the bits of x
+ * leaves w = x y² within 0.875 and 0.994, where a polynomial of w corrects it.
+ */
+static inline floats inverse_root(floats x) {
+    const floats y = (floats)(UINT32_C(0x5F301400) - ((half_words)x >> 1));
+    const floats w = x * y * y;
+    floats q = 0.372950966089543851F * w - 1.79175325432417572F;
+    q = q * w + 3.51321520128915666F;
+    q = q * w - 3.64296062900830679F;
+    q = q * w + 2.54854779936351102F;
+    return y * q;
+}
+
+/* ---- Latents ---- */
+
+/*
+ * r² of a 3-D standard normal. r²/2 has the gamma distribution of shape 3/2: a gamma of shape 2,
+ * -ln(U₁U₂), times a beta of shapes (3/2, 1/2), which is 1 - x² for the coordinate x of a point in
+ * the unit disc: with V = 1 - (radius of the point)² uniform, 1 - x² = V + (1 - V) sin²(azimuth),
+ * a sum of positive terms. Two words give 40 bits for each U and 24 for V and the azimuth.
+ */
+static inline doubles radius_square(generators *lanes) {
+    const words one = next_bits(lanes);
+    const words two = next_bits(lanes);
+    const doubles gamma = minus_log(uniforms(one, 40) * uniforms(two, 40));
+    const doubles v = uniforms(one << 40, 24);
+    const doubles azimuth = uniforms(two << 40, 24) - 0.5;
+    return 2.0 * gamma * (v + (1.0 - v) * sine_square(azimuth));
+}
+
+/*
+ * Single precision for the learned part. What lies between the last draw and the end of a full
+ * register must be a number, too.
+ */
+static void round_radii(draw_block *block, size_t count, size_t drawn) {
+    for (size_t i = drawn; i < count || i % MCP_FLOAT_LANES != 0; i++)
+        block->radius_square[i] = 1.0;
+    for (size_t i = 0; i < count; i += MCP_FLOAT_LANES)
+        for (size_t lane = 0; lane < MCP_FLOAT_LANES; lane++)
+            block->radius_square_single[i + lane] = (float)block->radius_square[i + lane];
+}
+
+static void draw_radii(uint64_t state[16], size_t count, draw_block *block) {
+    for (size_t lane = 0; lane < 8; lane += MCP_LANES) {
+        generators lanes = {load_words(&state[lane]), load_words(&state[8 + lane])};
+        for (size_t row = 0; row < count; row += 8)
+            store_doubles(&block->radius_square[row + lane], radius_square(&lanes));
+        store_words(&state[lane], lanes.first);
+        store_words(&state[8 + lane], lanes.second);
+    }
+    round_radii(block, count, (count + 7) / 8 * 8);
+}
+
+/* Run a step for the streams of a full register, or of what is left of one. */
+#define FOR_STREAMS(streams, count, lanes, i, step)                                                \
+    do {                                                                                           \
+        size_t i = 0;                                                                              \
+        for (; i + MCP_LANES <= (count); i += MCP_LANES) {                                         \
+            generators lanes;                                                                      \
+            load_columns(&(streams)[2 * i], &lanes.first, &lanes.second);                          \
+            step;                                                                                  \
+            store_columns(&(streams)[2 * i], lanes.first, lanes.second);                           \
+        }                                                                                          \
+        if (i < (count)) {                                                                         \
+            uint64_t rest[2 * MCP_LANES] = {0};                                                    \
+            generators lanes;                                                                      \
+            memcpy(rest, &(streams)[2 * i], ((count) - i) * 2 * sizeof rest[0]);                   \
+            load_columns(rest, &lanes.first, &lanes.second);                                       \
+            step;                                                                                  \
+            store_columns(rest, lanes.first, lanes.second);                                        \
+            memcpy(&(streams)[2 * i], rest, ((count) - i) * 2 * sizeof rest[0]);                   \
+        }                                                                                          \
+    } while (0)
+
+static void draw_radii_from_streams(uint64_t *streams, size_t count, draw_block *block) {
+    FOR_STREAMS(streams, count, lanes, i,
+                store_doubles(&block->radius_square[i], radius_square(&lanes)));
+    round_radii(block, count, (count + MCP_LANES - 1) / MCP_LANES * MCP_LANES);
+}
+
+/* ---- Uniform numbers, for those who accept or refuse ---- */
+
+static void draw_uniforms(uint64_t state[16], size_t count, double *drawn) {
+    for (size_t lane = 0; lane < 8; lane += MCP_LANES) {
+        generators lanes = {load_words(&state[lane]), load_words(&state[8 + lane])};
+        for (size_t row = 0; row < count; row += 8)
+            store_doubles(&drawn[row + lane], uniforms(next_bits(&lanes), 52));
+        store_words(&state[lane], lanes.first);
+        store_words(&state[8 + lane], lanes.second);
+    }
+}
+
+static void draw_uniforms_from_streams(uint64_t *streams, size_t count, double *drawn) {
+    FOR_STREAMS(streams, count, lanes, i,
+                store_doubles(&drawn[i], uniforms(next_bits(&lanes), 52)));
+}
+
+/* ---- The generator ---- */
+
+/* v a/√(1 + a²) with a = s r + o: what one hidden unit adds to M. */
+static inline floats unit(floats radius, floats s, floats o, floats v) {
+    const floats a = radius * s + o;
+    return v * (a * inverse_root(1.0F + a * a));
+}
+
+/* u = √(Θ r² (1 + Θ (r²/4 + M²))) for a register of floats M. */
+static inline void store_four_velocity(draw_block *block, size_t i, floats m,
+                                       const double theta[MCP_FLOAT_LANES]) {
+    float learned[MCP_FLOAT_LANES];
+    store_floats(learned, m);
+    for (size_t lane = 0; lane < MCP_FLOAT_LANES; lane++) {
+        const double square = block->radius_square[i + lane];
+        const double m_square = (double)learned[lane] * learned[lane];
+        block->u[i + lane] =
+            sqrt(theta[lane] * square * (1.0 + theta[lane] * (0.25 * square + m_square)));
+    }
+}
+
+static inline floats radius_of(const draw_block *block, size_t i) {
+    const floats square = load_floats(&block->radius_square_single[i]);
+    return square * inverse_root(square);
+}
+
+static inline floats parameter(const generator *map, size_t j, const floats *saturation,
+                               size_t conditioning) {
+    floats value = every_float(map->base_single[j]);
+    for (size_t k = 0; k < conditioning; k++)
+        value += saturation[k] * map->modulation_single[j][k];
+    return value;
+}
+
+static inline floats saturation_of(const generator *map, size_t k, floats theta) {
+    return theta / (theta + map->theta_scale_single[k]);
+}
+
+/* In the very arithmetic of map_each_theta, so that equal temperatures give equal bits. */
+static void fold(const generator *map, double theta, float *parameters) {
+    floats saturation[MCP_MAX_CONDITIONING];
+    for (size_t k = 0; k < map->conditioning; k++)
+        saturation[k] = saturation_of(map, k, every_float((float)theta));
+    for (size_t j = 0; j < 3 * map->units + 1; j++)
+        parameters[j] = parameter(map, j, saturation, map->conditioning)[0];
+}
+
+static void map(const folded_generator *folded, size_t count, draw_block *block) {
+    const size_t n = folded->units;
+    const float *s = folded->single;
+    const float *o = s + n;
+    const float *v = o + n;
+    double theta[MCP_FLOAT_LANES];
+    for (size_t lane = 0; lane < MCP_FLOAT_LANES; lane++)
+        theta[lane] = folded->theta;
+    for (size_t i = 0; i < count; i += MCP_FLOAT_LANES) {
+        const floats radius = radius_of(block, i);
+        floats m = every_float(v[n]);
+        for (size_t j = 0; j < n; j++)
+            m += unit(radius, every_float(s[j]), every_float(o[j]), every_float(v[j]));
+        store_four_velocity(block, i, m, theta);
+    }
+}
+
+static inline void map_with_conditioning(const generator *map, size_t conditioning, size_t count,
+                                         draw_block *block) {
+    const size_t n = map->units;
+    for (size_t i = count; i % MCP_FLOAT_LANES != 0; i++)
+        block->theta[i] = map->theta_lo;
+    alignas(64) float rounded[MCP_BLOCK];
+    for (size_t i = 0; i < count; i += MCP_FLOAT_LANES)
+        for (size_t lane = 0; lane < MCP_FLOAT_LANES; lane++)
+            rounded[i + lane] = (float)block->theta[i + lane];
+
+    for (size_t i = 0; i < count; i += MCP_FLOAT_LANES) {
+        const floats theta = load_floats(&rounded[i]);
+        floats saturation[MCP_MAX_CONDITIONING];
+        for (size_t k = 0; k < conditioning; k++)
+            saturation[k] = saturation_of(map, k, theta);
+        const floats radius = radius_of(block, i);
+        floats m = parameter(map, 3 * n, saturation, conditioning);
+        for (size_t j = 0; j < n; j++)
+            m += unit(radius, parameter(map, j, saturation, conditioning),
+                      parameter(map, n + j, saturation, conditioning),
+                      parameter(map, 2 * n + j, saturation, conditioning));
+        double own[MCP_FLOAT_LANES];
+        memcpy(own, &block->theta[i], sizeof own);
+        store_four_velocity(block, i, m, own);
+    }
+}
+
+static void map_each_theta(const generator *map, size_t count, draw_block *block) {
+    /* Known to the compiler, the usual number keeps the saturations in registers. */
+    if (map->conditioning == 3)
+        map_with_conditioning(map, 3, count, block);
+    else
+        map_with_conditioning(map, map->conditioning, count, block);
+}
+
+/* ---- Directions ---- */
+
+/* sin(πw)/w and cos(πw) for |w| <= ½ in powers of w², to the last digits of a double. */
+static inline doubles sine_over(doubles z) {
+    doubles q = every_double(0.0);
+    double terms[10];
+    double term = PI;
+    for (int k = 0; k < 10; k++) {
+        terms[k] = term;
+        term *= -PI * PI / ((2.0 * k + 2.0) * (2.0 * k + 3.0));
+    }
+    for (int k = 9; k >= 0; k--)
+        q = q * z + terms[k];
+    return q;
+}
+
+static inline doubles cosine_of(doubles z) {
+    doubles q = every_double(0.0);
+    double terms[10];
+    double term = 1.0;
+    for (int k = 0; k < 10; k++) {
+        terms[k] = term;
+        term *= -PI * PI / ((2.0 * k + 1.0) * (2.0 * k + 2.0));
+    }
+    for (int k = 9; k >= 0; k--)
+        q = q * z + terms[k];
+    return q;
+}
+
+static void point(uint64_t state[16], size_t count, const double *u, double *u3) {
+    for (size_t lane = 0; lane < 8; lane += MCP_LANES) {
+        generators lanes = {load_words(&state[lane]), load_words(&state[8 + lane])};
+        for (size_t row = lane; row < (count + 7) / 8 * 8; row += 8) {
+            const doubles height = uniforms(next_bits(&lanes), 52);
+            const doubles w = uniforms(next_bits(&lanes), 52) - 0.5;
+            const doubles sine = w * sine_over(w * w);
+            const doubles cosine = cosine_of(w * w);
+            /* Twice the angle πw covers the whole circle. */
+            double axis[MCP_LANES], across[MCP_LANES], along_x[MCP_LANES], along_y[MCP_LANES];
+            store_doubles(axis, 2.0 * height - 1.0);
+            store_doubles(across, 4.0 * height * (1.0 - height));
+            store_doubles(along_x, cosine * cosine - sine * sine);
+            store_doubles(along_y, 2.0 * sine * cosine);
+            for (size_t i = 0; i < MCP_LANES && row + i < count; i++) {
+                const double transverse = u[row + i] * sqrt(across[i]);
+                double *to = &u3[3 * (row + i)];
+                to[0] = transverse * along_x[i];
+                to[1] = transverse * along_y[i];
+                to[2] = u[row + i] * axis[i];
+            }
+        }
+        store_words(&state[lane], lanes.first);
+        store_words(&state[8 + lane], lanes.second);
+    }
+}
+
+const kernels PASTE(mcp_kernels_, MCP_INSTRUCTION_SET) = {
+    .instruction_set = QUOTE(MCP_INSTRUCTION_SET),
+    .draw_radii = draw_radii,
+    .draw_radii_from_streams = draw_radii_from_streams,
+    .draw_uniforms = draw_uniforms,
+    .draw_uniforms_from_streams = draw_uniforms_from_streams,
+    .fold = fold,
+    .map = map,
+    .map_each_theta = map_each_theta,
+    .point = point,
+};

@@ -1,0 +1,56 @@
+/*
+ * The loops over many draws, compiled once per instruction set from kernels.c and chosen when a
+ * sampler is created.
+ */
+#ifndef MCP_KERNELS_H
+#define MCP_KERNELS_H
+
+#include "generator.h"
+
+#include <stdalign.h>
+#include <stdint.h>
+
+/* Draws that are worked on at a time: their intermediate results stay in the first-level cache. */
+#define MCP_BLOCK 256
+
+typedef struct draw_block {
+    alignas(64) double radius_square[MCP_BLOCK];
+    alignas(64) float radius_square_single[MCP_BLOCK];
+    alignas(64) double theta[MCP_BLOCK];
+    alignas(64) double u[MCP_BLOCK];
+} draw_block;
+
+typedef struct kernels {
+    const char *instruction_set;
+
+    /* Latent r² of count <= MCP_BLOCK draws, draw i from lane i % 8 of a mcp_rng's state. */
+    void (*draw_radii)(uint64_t state[16], size_t count, draw_block *block);
+
+    /* The same, draw i from row i of an (n, 2) array of streams. */
+    void (*draw_radii_from_streams)(uint64_t *streams, size_t count, draw_block *block);
+
+    /* One uniform number per draw, from lanes or from streams. */
+    void (*draw_uniforms)(uint64_t state[16], size_t count, double *uniforms);
+    void (*draw_uniforms_from_streams)(uint64_t *streams, size_t count, double *uniforms);
+
+    /* The parameters at one temperature in single precision. */
+    void (*fold)(const generator *map, double theta, float *parameters);
+
+    /* block->u from r², at one temperature or at block->theta. */
+    void (*map)(const folded_generator *folded, size_t count, draw_block *block);
+    void (*map_each_theta)(const generator *map, size_t count, draw_block *block);
+
+    /* Isotropic vectors of given magnitudes, draw i from lane i % 8. */
+    void (*point)(uint64_t state[16], size_t count, const double *u, double *u3);
+} kernels;
+
+extern const kernels mcp_kernels_generic;
+#if defined(__x86_64__)
+extern const kernels mcp_kernels_avx2;
+extern const kernels mcp_kernels_avx512;
+#endif
+
+/* The fastest of them that this processor runs, or the slower one that MCPLUGIN_ISA names. */
+const kernels *mcp_select_kernels(void);
+
+#endif

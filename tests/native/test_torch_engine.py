@@ -1,0 +1,263 @@
+"""libmcplugin_torch: a C program reaches the network in torch and remains master of its process."""
+
+import ctypes
+import importlib.util
+import shlex
+import shutil
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import mcplugin
+
+pytest.importorskip("torch", reason="libmcplugin_torch runs torch, which is not installed")
+pytest.importorskip("cffi", reason="libmcplugin_torch is built with cffi, which is not installed")
+
+ROOT = Path(__file__).resolve().parents[2]
+DRIVER = Path(__file__).with_name("torch_engine_driver.c")
+DRAWS = 100_000
+
+OK, SPEC, HANDLE, TORCH = 0, 3, 7, 10
+
+
+@pytest.fixture(scope="module")
+def builder():
+    """The script that builds the library, as a module."""
+    script = ROOT / "csrc" / "embed" / "build_torch_engine.py"
+    spec = importlib.util.spec_from_file_location(script.stem, script)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def library(builder, tmp_path_factory):
+    """The library, built once."""
+    try:
+        builder.shared_libpython()
+    except RuntimeError as error:
+        pytest.skip(str(error))
+    if shutil.which(compiler()[0]) is None:
+        pytest.skip(f"no C compiler: {compiler()[0]} was not found")
+    return builder.build(tmp_path_factory.mktemp("library"))
+
+
+def compiler():
+    """The C compiler of this Python."""
+    return shlex.split(sysconfig.get_config_var("CC"))
+
+
+@pytest.fixture(scope="module")
+def driver(library, tmp_path_factory):
+    """A C program that knows nothing of Python."""
+    program = tmp_path_factory.mktemp("driver") / "driver"
+    command = [
+        *(*compiler(), "-std=c11", "-Wall", "-Wextra", "-Wconversion", "-Werror", "-fopenmp"),
+        *("-pthread", f"-I{ROOT / 'csrc' / 'include'}", f"-I{ROOT / 'csrc' / 'src'}"),
+        *(str(DRIVER), "-o", str(program), "-ldl", "-lm"),
+    ]
+    subprocess.run(command, check=True)
+    return program
+
+
+@pytest.fixture(scope="module")
+def packages():
+    """Where the packages of this very test run are, as lines of a .pth file."""
+    folders = [p for p in sys.path if Path(p).name in ("site-packages", "dist-packages")]
+    return "\n".join([*folders, str(Path(mcplugin.__file__).parents[1])])
+
+
+@pytest.fixture(scope="module")
+def environment(packages, tmp_path_factory):
+    """A virtual environment with all that is needed."""
+    base = tmp_path_factory.mktemp("environment")
+    site = Path(sysconfig.get_path("purelib", "venv", {"base": str(base)}))
+    site.mkdir(parents=True)
+    (site / "packages.pth").write_text(packages, encoding="utf-8")
+    return base
+
+
+def run(driver, *arguments, **variables):
+    """Run the driver with nothing in its environment but what is given; a silent success."""
+    command = [str(driver), *map(str, arguments)]
+    variables = {name: str(value) for name, value in variables.items()}
+    ran = subprocess.run(
+        command, env=variables, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert (ran.returncode, ran.stderr) == (0, "")
+    return dict(line.partition(" ")[::2] for line in ran.stdout.splitlines())
+
+
+@pytest.fixture(scope="module")
+def latents():
+    """Latent radii and a temperature for each, over the whole range."""
+    generator = np.random.default_rng(1)
+    radius = np.sqrt(generator.chisquare(3, DRAWS))
+    return radius, 10.0 ** generator.uniform(-4.0, 2.0, DRAWS)
+
+
+@pytest.fixture(scope="module")
+def seen(driver, library, environment, latents, tmp_path_factory):
+    """What the driver saw in one process that does everything, and what it computed."""
+    folder = tmp_path_factory.mktemp("driven")
+    np.concatenate(latents).tofile(folder / "in")
+    lines = run(driver, library, "cpu", folder / "in", folder / "out", VIRTUAL_ENV=environment)
+    return lines, np.fromfile(folder / "out").reshape(3, DRAWS)
+
+
+@pytest.fixture(scope="module")
+def sampler():
+    """The same network in this Python."""
+    return mcplugin.get_sampler("gan-torch")
+
+
+def test_the_numbers_are_those_of_the_sampler(seen, latents, sampler):
+    """One temperature for all, one per draw, and in place: the same bits as from Python."""
+    lines, (one, many, in_place) = seen
+    radius, theta = latents
+    assert {lines[f"{call}.status"] for call in ("one_theta", "many_theta", "in_place")} == {"0"}
+    np.testing.assert_array_equal(one, sampler.transform(radius, theta[0]))
+    np.testing.assert_array_equal(many, sampler.transform(radius, theta))
+    np.testing.assert_array_equal(in_place, many)
+
+
+def test_opening_in_two_threads_starts_one_python(seen, sampler):
+    """Both get an engine of their own, and the range of the weights."""
+    lines, _ = seen
+    assert (lines["open.status"], lines["open_at_once.status"]) == ("0", "0")
+    assert lines["engines_differ"] == "1"
+    assert tuple(map(float, lines["theta_range"].split())) == sampler.theta_range
+
+
+def test_threads_do_not_disturb_each_other(seen):
+    """Eight threads map their own batches again and again: the bits of one thread alone."""
+    lines, _ = seen
+    assert (lines["threads.failures"], lines["threads.differences"]) == ("0", "0")
+
+
+def test_single_draws_and_none(seen):
+    """n = 1 gives the bits of a batch; n = 0 needs no arrays."""
+    lines, _ = seen
+    assert lines["nothing.status"] == "0"
+    assert lines["radius_mapped_alone"] == "1"
+
+
+def test_what_cannot_be_done_is_said(seen):
+    """A device and an engine that do not exist; the output stays as it was."""
+    lines, _ = seen
+    assert lines["bad_device.status"] == str(SPEC)
+    assert "'toaster' is not known to torch" in lines["bad_device.text"]
+    assert lines["bad_engine.status"] == str(HANDLE)
+    assert lines["bad_engine.text"] == "torch engine 99 was never opened, or was closed"
+    assert lines["bad_engine.untouched"] == "1"
+
+
+def test_a_short_buffer_is_not_overrun(seen):
+    """The text is cut to what fits, with its end."""
+    lines, _ = seen
+    assert (lines["tiny.length"], lines["tiny.beyond"]) == ("7", "#")
+
+
+def test_closing_one_engine_leaves_the_other(seen):
+    """Closing twice is allowed; a closed engine is refused by name."""
+    lines, _ = seen
+    assert lines["closed.status"] == str(HANDLE)
+    assert "was closed" in lines["closed.text"]
+    assert lines["still_open.status"] == "0"
+
+
+def test_the_process_stays_the_hosts(seen):
+    """Signals, locale, floating-point traps and the OpenMP team are as before; Ctrl-C arrives."""
+    lines, _ = seen
+    same = ("same_signals", "same_locale", "same_traps", "same_team")
+    assert {name: lines[name] for name in same} == dict.fromkeys(same, "1")
+    assert (lines["interrupts"], lines["after_interrupt.status"]) == ("1", "0")
+
+
+def test_a_torch_that_does_not_load_is_reported(driver, library, environment, tmp_path):
+    """PYTHONPATH comes before VIRTUAL_ENV, as in Python; every further try says the same."""
+    (tmp_path / "torch.py").write_text("raise ImportError('libtorch is damaged')", "utf-8")
+    lines = run(driver, library, "cpu", VIRTUAL_ENV=environment, PYTHONPATH=tmp_path)
+    assert lines["open.status"] == lines["open_again.status"] == str(TORCH)
+    assert lines["open.text"] == lines["open_again.text"]
+    said = ("ImportError: libtorch is damaged", sys.version.split()[0], "set VIRTUAL_ENV or PYTHON")
+    assert [part for part in said if part not in lines["open.text"]] == []
+
+
+def test_packages_beside_the_library_are_found(driver, library, packages, tmp_path):
+    """With no environment variable at all, those where the library is installed are taken."""
+    installed = tmp_path / "mcplugin" / "native" / "lib"
+    installed.mkdir(parents=True)
+    shutil.copy(library, installed)
+    (tmp_path / "torch.py").write_text("raise ImportError('the torch beside it')", "utf-8")
+    (tmp_path / "packages.pth").write_text(packages, encoding="utf-8")
+    lines = run(driver, installed / library.name, "cpu")
+    assert lines["open.status"] == str(TORCH)
+    assert lines["open.text"].endswith("ImportError: the torch beside it")
+
+
+def test_a_wrong_pythonhome_does_not_end_the_process(driver, library, tmp_path):
+    """Python itself would print a page and exit."""
+    lines = run(driver, library, "cpu", PYTHONHOME=tmp_path)
+    assert lines["open.status"] == lines["open_again.status"] == str(TORCH)
+    assert f"PYTHONHOME is {tmp_path}" in lines["open.text"]
+
+
+def test_the_host_may_be_python(library, latents, sampler):
+    """In a running interpreter the library uses that one, and gives the same bits."""
+    host = ctypes.CDLL(str(library))
+    engine, bounds = ctypes.c_uint64(), (ctypes.c_double * 2)()
+    text, size = ctypes.create_string_buffer(400), ctypes.c_size_t(400)
+    lo = ctypes.addressof(bounds)
+    status = host.mcp_torch_open(
+        b"cpu", ctypes.byref(engine), ctypes.c_void_p(lo), ctypes.c_void_p(lo + 8), text, size
+    )
+    assert (status, text.value) == (OK, b"")
+    assert tuple(bounds) == sampler.theta_range
+    radius, theta = (array[:1000].copy() for array in latents)
+    u = np.empty(1000)
+    n = ctypes.c_size_t(u.size)
+    pointers = [ctypes.c_void_p(array.ctypes.data) for array in (radius, theta, u)]
+    status = host.mcp_torch_map(engine, n, *pointers[:2], n, pointers[2], text, size)
+    host.mcp_torch_close(engine)
+    assert (status, text.value) == (OK, b"")
+    np.testing.assert_array_equal(u, sampler.transform(radius, theta))
+
+
+def test_nothing_else_is_exported(library):
+    """A host's own symbols cannot be taken for those of the library."""
+    command = ["nm", "-D", "--defined-only", "--format=posix", str(library)]
+    listing = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    names = {line.split()[0] for line in listing.splitlines()}
+    assert names == {"mcp_torch_open", "mcp_torch_map", "mcp_torch_close"}
+
+
+def test_a_python_without_shared_library_is_refused(builder, monkeypatch, tmp_path):
+    """The message names what was looked for, and where."""
+    setting = {"LDVERSION": "3.99", "LIBDIR": str(tmp_path), "Py_ENABLE_SHARED": 0}
+    monkeypatch.setattr(builder.sysconfig, "get_config_var", setting.get)
+    with pytest.raises(RuntimeError, match=r"Py_ENABLE_SHARED = 0, looked for libpython3\.99\.so"):
+        builder.shared_libpython()
+
+
+def test_a_python_without_headers_is_refused(builder, monkeypatch, tmp_path):
+    """The message names the missing file."""
+    monkeypatch.setattr(builder.sysconfig, "get_path", lambda _: str(tmp_path))
+    with pytest.raises(RuntimeError, match=r"Python\.h does not exist: install the package"):
+        builder.shared_libpython()
+
+
+def test_a_failing_compiler_is_quoted(builder, library, monkeypatch, tmp_path):
+    """The command and what the compiler said."""
+    setting = sysconfig.get_config_var
+    failing = f"{sys.executable} -c 'raise SystemExit(\"no disk\")'"
+    monkeypatch.setattr(
+        builder.sysconfig, "get_config_var", lambda name: failing if name == "CC" else setting(name)
+    )
+    with pytest.raises(RuntimeError, match=r"(?s)libmcplugin_torch\.so cannot be built: .*no disk"):
+        builder.build(tmp_path)
+    assert list(tmp_path.iterdir()) == []
