@@ -37,18 +37,23 @@ static void make_exact(const mcp_sampler *sampler, const temperatures *at, sourc
     double threshold[MCP_BLOCK];
     (from.is_rows ? sampler->kernels->draw_uniforms_from_streams
                   : sampler->kernels->draw_uniforms)(from.state, count, threshold);
-    double squeeze = at->same ? envelope->squeeze[mcp_cell(envelope, at->folded.theta)] : 0.0;
-    folded_generator own;
-    for (size_t i = 0; i < count; i++) {
+    unsigned char pending[MCP_BLOCK];
+    if (at->same)
+        sampler->kernels->mark_above(threshold, block->radius_square, count,
+                                     envelope->squeeze[mcp_cell(envelope, at->folded.theta)],
+                                     tail_square, pending);
+    for (size_t i = 0; i < count && !at->same; i++)
+        pending[i] = (threshold[i] > envelope->squeeze[mcp_cell(envelope, block->theta[i])]) |
+                     (block->radius_square[i] > tail_square);
+    folded_generator folded_here;
+    const folded_generator *folded = at->same ? &at->folded : &folded_here;
+    for (unsigned char *found = memchr(pending, 1, count); found != NULL;
+         found = memchr(found + 1, 1, (size_t)(pending + count - found) - 1)) {
+        const size_t i = (size_t)(found - pending);
         if (!at->same)
-            squeeze = envelope->squeeze[mcp_cell(envelope, block->theta[i])];
-        if (threshold[i] <= squeeze && block->radius_square[i] <= tail_square)
-            continue;
-        if (!at->same)
-            mcp_generator_fold(&sampler->generator, block->theta[i], &own);
+            mcp_generator_fold(&sampler->generator, block->theta[i], &folded_here);
         const proposal candidate = {block->radius_square[i], block->u[i], threshold[i]};
-        block->u[i] =
-            mcp_settle(envelope, at->same ? &at->folded : &own, candidate, source_of(from, i));
+        block->u[i] = mcp_settle(envelope, folded, candidate, source_of(from, i));
     }
 }
 

@@ -32,12 +32,18 @@ static inline words next_bits(generators *lanes) {
     return bits;
 }
 
-/* The highest bits (at most 52) of a 64-bit word as an odd multiple of 2^-(bits+1) in (0, 1). */
-static inline doubles uniforms(words bits, int count) {
-    const words mantissa = (bits >> (64 - count)) << (52 - count);
+/*
+ * Uniform numbers on (0, 1), centred in their steps: `count` bits of a word, of which the highest
+ * is bit 51, become the mantissa of a number from 1 to 2. `origin` is subtracted for free.
+ */
+static inline doubles uniforms_from(words bits, int count, double origin) {
+    const uint64_t all = UINT64_C(0xFFFFFFFFFFFFF);
+    const words mantissa = bits & (all << (52 - count) & all);
     const doubles from_one_to_two = (doubles)(mantissa | UINT64_C(0x3FF0000000000000));
-    return from_one_to_two - (1.0 - ldexp(0.5, -count));
+    return from_one_to_two - (1.0 + origin - ldexp(0.5, -count));
 }
+
+static inline doubles uniforms(words bits) { return uniforms_from(bits >> 12, 52, 0.0); }
 
 /* ---- Elementary functions ---- */
 
@@ -103,9 +109,10 @@ static inline floats inverse_root(floats x) {
 static inline doubles radius_square(generators *lanes) {
     const words one = next_bits(lanes);
     const words two = next_bits(lanes);
-    const doubles gamma = minus_log(uniforms(one, 40) * uniforms(two, 40));
-    const doubles v = uniforms(one << 40, 24);
-    const doubles azimuth = uniforms(two << 40, 24) - 0.5;
+    const doubles gamma =
+        minus_log(uniforms_from(one >> 12, 40, 0.0) * uniforms_from(two >> 12, 40, 0.0));
+    const doubles v = uniforms_from(one << 28, 24, 0.0);
+    const doubles azimuth = uniforms_from(two << 28, 24, 0.5);
     return 2.0 * gamma * (v + (1.0 - v) * sine_square(azimuth));
 }
 
@@ -165,15 +172,20 @@ static void draw_uniforms(uint64_t state[16], size_t count, double *drawn) {
     for (size_t lane = 0; lane < 8; lane += MCP_LANES) {
         generators lanes = {load_words(&state[lane]), load_words(&state[8 + lane])};
         for (size_t row = 0; row < count; row += 8)
-            store_doubles(&drawn[row + lane], uniforms(next_bits(&lanes), 52));
+            store_doubles(&drawn[row + lane], uniforms(next_bits(&lanes)));
         store_words(&state[lane], lanes.first);
         store_words(&state[8 + lane], lanes.second);
     }
 }
 
 static void draw_uniforms_from_streams(uint64_t *streams, size_t count, double *drawn) {
-    FOR_STREAMS(streams, count, lanes, i,
-                store_doubles(&drawn[i], uniforms(next_bits(&lanes), 52)));
+    FOR_STREAMS(streams, count, lanes, i, store_doubles(&drawn[i], uniforms(next_bits(&lanes))));
+}
+
+static void mark_above(const double *threshold, const double *radius_square, size_t count,
+                       double squeeze, double tail_square, unsigned char *marks) {
+    for (size_t i = 0; i < count; i++)
+        marks[i] = (threshold[i] > squeeze) | (radius_square[i] > tail_square);
 }
 
 /* ---- The generator ---- */
@@ -308,8 +320,8 @@ static void point(uint64_t state[16], size_t count, const double *u, double *u3)
     for (size_t lane = 0; lane < 8; lane += MCP_LANES) {
         generators lanes = {load_words(&state[lane]), load_words(&state[8 + lane])};
         for (size_t row = lane; row < (count + 7) / 8 * 8; row += 8) {
-            const doubles height = uniforms(next_bits(&lanes), 52);
-            const doubles w = uniforms(next_bits(&lanes), 52) - 0.5;
+            const doubles height = uniforms(next_bits(&lanes));
+            const doubles w = uniforms(next_bits(&lanes)) - 0.5;
             const doubles sine = w * sine_over(w * w);
             const doubles cosine = cosine_of(w * w);
             /* Twice the angle πw covers the whole circle. */
@@ -337,6 +349,7 @@ const kernels PASTE(mcp_kernels_, MCP_INSTRUCTION_SET) = {
     .draw_radii_from_streams = draw_radii_from_streams,
     .draw_uniforms = draw_uniforms,
     .draw_uniforms_from_streams = draw_uniforms_from_streams,
+    .mark_above = mark_above,
     .fold = fold,
     .map = map,
     .map_each_theta = map_each_theta,

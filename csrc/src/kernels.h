@@ -33,6 +33,10 @@ typedef struct kernels {
     void (*draw_uniforms)(uint64_t state[16], size_t count, double *uniforms);
     void (*draw_uniforms_from_streams)(uint64_t *streams, size_t count, double *uniforms);
 
+    /* marks[i] = 1 where a threshold is above the squeeze or a radius in the tail, else 0. */
+    void (*mark_above)(const double *threshold, const double *radius_square, size_t count,
+                       double squeeze, double tail_square, unsigned char *marks);
+
     /* The parameters at one temperature in single precision. */
     void (*fold)(const generator *map, double theta, float *parameters);
 
