@@ -32,8 +32,8 @@ extern "C" {
 
 enum mcp_status {
     MCP_OK = 0,
-    MCP_ERROR_ARGUMENT = 1,    /* NULL, misaligned or overlapping arrays, n_theta not 1 or n, NaN */
-    MCP_ERROR_THETA = 2,       /* a temperature outside the sampler's range */
+    MCP_ERROR_ARGUMENT = 1,    /* NULL, misaligned or overlapping arrays, n_theta not 1 or n */
+    MCP_ERROR_THETA = 2,       /* a temperature outside the sampler's range, or NaN */
     MCP_ERROR_SPEC = 3,        /* no sampler is called like this */
     MCP_ERROR_FILE = 4,        /* a file of weights that cannot be read */
     MCP_ERROR_WEIGHTS = 5,     /* a file of weights that is damaged or of another version */

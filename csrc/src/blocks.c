@@ -15,8 +15,9 @@ void mcp_prepare(const mcp_sampler *sampler, const double *theta, size_t n_theta
         prepared->mixture = mcp_gamma_mixture(theta[0]);
         return;
     }
-    mcp_generator_fold(&sampler->generator, theta[0], &prepared->folded);
-    sampler->kernels->fold(&sampler->generator, theta[0], prepared->folded.single);
+    sampler->kernels->fold(&sampler->generator, theta[0], &prepared->folded);
+    if (sampler->kind == GAN_EXACT)
+        mcp_generator_fold(&sampler->generator, theta[0], &prepared->folded);
 }
 
 void mcp_map_block(const mcp_sampler *sampler, const temperatures *at, size_t first, size_t count,

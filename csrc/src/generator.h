@@ -37,7 +37,7 @@ typedef struct folded_generator {
     size_t units;
     double theta;
     double parameters[MCP_MAX_PARAMETERS];
-    float single[MCP_MAX_PARAMETERS]; /* filled by the kernels that use it */
+    float single[MCP_MAX_PARAMETERS]; /* set by the kernels, which use it */
 } folded_generator;
 
 /*
@@ -53,6 +53,7 @@ int mcp_generator_read(generator *read, const unsigned char *bytes, size_t size,
 /* The same from a file. */
 int mcp_generator_read_file(generator *read, const char *path);
 
+/* Set the parameters in double precision. */
 void mcp_generator_fold(const generator *map, double theta, folded_generator *folded);
 
 /* M(r) with its first and second derivative, in double precision. */

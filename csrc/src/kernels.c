@@ -227,12 +227,14 @@ static inline floats saturation_of(const generator *map, size_t k, floats theta)
 }
 
 /* In the very arithmetic of map_each_theta, so that equal temperatures give equal bits. */
-static void fold(const generator *map, double theta, float *parameters) {
+static void fold(const generator *map, double theta, folded_generator *folded) {
+    folded->units = map->units;
+    folded->theta = theta;
     floats saturation[MCP_MAX_CONDITIONING];
     for (size_t k = 0; k < map->conditioning; k++)
         saturation[k] = saturation_of(map, k, every_float((float)theta));
     for (size_t j = 0; j < 3 * map->units + 1; j++)
-        parameters[j] = parameter(map, j, saturation, map->conditioning)[0];
+        folded->single[j] = parameter(map, j, saturation, map->conditioning)[0];
 }
 
 static void map(const folded_generator *folded, size_t count, draw_block *block) {

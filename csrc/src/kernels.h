@@ -37,8 +37,8 @@ typedef struct kernels {
     void (*mark_above)(const double *threshold, const double *radius_square, size_t count,
                        double squeeze, double tail_square, unsigned char *marks);
 
-    /* The parameters at one temperature in single precision. */
-    void (*fold)(const generator *map, double theta, float *parameters);
+    /* What map needs at one temperature: the parameters in single precision. */
+    void (*fold)(const generator *map, double theta, folded_generator *folded);
 
     /* block->u from r², at one temperature or at block->theta. */
     void (*map)(const folded_generator *folded, size_t count, draw_block *block);
