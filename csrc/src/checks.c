@@ -2,6 +2,7 @@
 #include "status.h"
 
 #include <stdalign.h>
+#include <string.h>
 
 int mcp_check_sampler(const mcp_sampler *sampler) {
     return sampler != NULL && (uintptr_t)sampler % alignof(mcp_sampler) == 0 &&
@@ -17,19 +18,31 @@ static int overlap(const void *one, size_t one_size, const void *other, size_t o
     return one_size > 0 && other_size > 0 && a < b + other_size && b < a + one_size;
 }
 
+static uint64_t bits_of(double value) {
+    uint64_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    return bits;
+}
+
 int mcp_check_theta(const mcp_sampler *sampler, const double *theta, size_t n_theta) {
-    const double lo = sampler->theta_lo;
-    const double hi = sampler->theta_hi;
-    uint64_t inside = 0;
+    /*
+     * Positive doubles are ordered like their bits, so a difference of bits becomes negative where
+     * one is below lo or above hi; and where it is negative, infinite or NaN.
+     */
+    const uint64_t lo = bits_of(sampler->theta_lo);
+    const uint64_t hi = bits_of(sampler->theta_hi);
+    uint64_t outside = 0;
     for (size_t i = 0; i < n_theta; i++)
-        inside += (uint64_t)(theta[i] >= lo) & (uint64_t)(theta[i] <= hi);
-    for (size_t i = 0; inside < n_theta; i++)
-        if (!(theta[i] >= lo && theta[i] <= hi))
-            return mcp_fail(MCP_ERROR_THETA,
-                            "theta[%zu] = %g is outside %g to %g, where this sampler is valid: "
-                            "theta is kT/(m_e c^2), 1 for 511 keV",
-                            i, theta[i], lo, hi);
-    return MCP_OK;
+        outside |= (bits_of(theta[i]) - lo) | (hi - bits_of(theta[i]));
+    if (outside >> 63 == 0)
+        return MCP_OK;
+    size_t i = 0;
+    while (theta[i] >= sampler->theta_lo && theta[i] <= sampler->theta_hi)
+        i++;
+    return mcp_fail(MCP_ERROR_THETA,
+                    "theta[%zu] = %g is outside %g to %g, where this sampler is valid: theta is "
+                    "kT/(m_e c^2), 1 for 511 keV",
+                    i, theta[i], sampler->theta_lo, sampler->theta_hi);
 }
 
 /* Arrays of 8-byte numbers: present, aligned, and the last one apart from all others. */

@@ -40,7 +40,7 @@ static inline doubles uniforms_from(words bits, int count, double origin) {
     const uint64_t all = UINT64_C(0xFFFFFFFFFFFFF);
     const words mantissa = bits & (all << (52 - count) & all);
     const doubles from_one_to_two = (doubles)(mantissa | UINT64_C(0x3FF0000000000000));
-    return from_one_to_two - (1.0 + origin - ldexp(0.5, -count));
+    return from_one_to_two - (1.0 + origin - 0.5 / (double)(UINT64_C(1) << count));
 }
 
 static inline doubles uniforms(words bits) { return uniforms_from(bits >> 12, 52, 0.0); }
@@ -48,28 +48,29 @@ static inline doubles uniforms(words bits) { return uniforms_from(bits >> 12, 52
 /* ---- Elementary functions ---- */
 
 /*
- * -ln p for 0 < p < 1, to 2e-11 relative: p = 2^-k m with m from √½ to √2, and the minimax
- * polynomial of ln(1 + f)/f.
+ * -2 ln p for 0 < p < 1, to 2e-11 relative: p = 2^-k m with m from √½ to √2, and twice the minimax
+ * polynomial of ln(1 + f)/f. The number 128 + k is put together from bits, and its product with
+ * 2 ln 2 less that of 128 is exactly 0 for k = 0, where the result may be small.
  */
-static inline doubles minus_log(doubles p) {
+static inline doubles minus_twice_log(doubles p) {
     const words bits = (words)p;
-    const words k = (UINT64_C(0x3FF6A09E667F3BCC) - bits) >> 52;
-    const doubles f = (doubles)(bits + (k << 52)) - 1.0;
-    const doubles exponent = (doubles)(k | UINT64_C(0x4330000000000000)) - 0x1p52;
-    doubles q = every_double(0.0536291037567088581);
-    q = q * f - 0.0990086808216529446;
-    q = q * f + 0.100331948921517922;
-    q = q * f - 0.0992284890428487796;
-    q = q * f + 0.110050844285597794;
-    q = q * f - 0.124974854842753017;
-    q = q * f + 0.142909868944518258;
-    q = q * f - 0.166669433704466949;
-    q = q * f + 0.199998811457589932;
-    q = q * f - 0.249999940811001929;
-    q = q * f + 0.333333343337192562;
-    q = q * f - 0.500000000294074435;
-    q = q * f + 0.999999999985958026;
-    return exponent * LN_2 - f * q;
+    const words k = (UINT64_C(0x3FF6A09E667F3BCC) - bits) & UINT64_C(0xFFF0000000000000);
+    const doubles f = (doubles)(bits + k) - 1.0;
+    const doubles exponent = (doubles)(k >> 7 | UINT64_C(0x4060000000000000));
+    doubles q = every_double(0.107258207513417719);
+    q = q * f - 0.198017361643305884;
+    q = q * f + 0.200663897843035843;
+    q = q * f - 0.198456978085697566;
+    q = q * f + 0.220101688571195581;
+    q = q * f - 0.249949709685506033;
+    q = q * f + 0.285819737889036529;
+    q = q * f - 0.333338867408933925;
+    q = q * f + 0.399997622915179873;
+    q = q * f - 0.499999881622003872;
+    q = q * f + 0.666666686674385112;
+    q = q * f - 1.00000000058814886;
+    q = q * f + 1.99999999997191602;
+    return exponent * (2.0 * LN_2) - 256.0 * LN_2 - f * q;
 }
 
 /* sin²(πw) for |w| <= ½, to 4e-11 relative. */
@@ -109,11 +110,13 @@ static inline floats inverse_root(floats x) {
 static inline doubles radius_square(generators *lanes) {
     const words one = next_bits(lanes);
     const words two = next_bits(lanes);
-    const doubles gamma =
-        minus_log(uniforms_from(one >> 12, 40, 0.0) * uniforms_from(two >> 12, 40, 0.0));
-    const doubles v = uniforms_from(one << 28, 24, 0.0);
+    const doubles twice_gamma =
+        minus_twice_log(uniforms_from(one >> 12, 40, 0.0) * uniforms_from(two >> 12, 40, 0.0));
+    /* The lowest 24 bits as they stand: 2^28 plus multiples of 2^-24. */
+    const doubles from_2_to_28 = (doubles)((one & 0xFFFFFF) | UINT64_C(0x41B0000000000000));
+    const doubles v = from_2_to_28 - (0x1p28 - 0x1p-25);
     const doubles azimuth = uniforms_from(two << 28, 24, 0.5);
-    return 2.0 * gamma * (v + (1.0 - v) * sine_square(azimuth));
+    return twice_gamma * (v + (1.0 - v) * sine_square(azimuth));
 }
 
 /*
@@ -209,9 +212,16 @@ static inline void store_four_velocity(draw_block *block, size_t i, floats m,
     }
 }
 
-static inline floats radius_of(const draw_block *block, size_t i) {
-    const floats square = load_floats(&block->radius_square_single[i]);
-    return square * inverse_root(square);
+/*
+ * The maps below work in passes in which registers are independent of each other: what M needs, M,
+ * and u. The last one is part of the loop of M, but a register behind: its square roots take long
+ * and leave the processor free for the next units. Blocks have at least one draw.
+ */
+static inline void latent_radii(const draw_block *block, size_t count, float *radius) {
+    for (size_t i = 0; i < count; i += MCP_FLOAT_LANES) {
+        const floats square = load_floats(&block->radius_square_single[i]);
+        store_floats(&radius[i], square * inverse_root(square));
+    }
 }
 
 static inline floats parameter(const generator *map, size_t j, const floats *saturation,
@@ -245,13 +255,20 @@ static void map(const folded_generator *folded, size_t count, draw_block *block)
     double theta[MCP_FLOAT_LANES];
     for (size_t lane = 0; lane < MCP_FLOAT_LANES; lane++)
         theta[lane] = folded->theta;
-    for (size_t i = 0; i < count; i += MCP_FLOAT_LANES) {
-        const floats radius = radius_of(block, i);
+    alignas(64) float radius[MCP_BLOCK];
+    latent_radii(block, count, radius);
+    floats before = every_float(0.0F);
+    size_t i = 0;
+    for (; i < count; i += MCP_FLOAT_LANES) {
+        const floats r = load_floats(&radius[i]);
         floats m = every_float(v[n]);
         for (size_t j = 0; j < n; j++)
-            m += unit(radius, every_float(s[j]), every_float(o[j]), every_float(v[j]));
-        store_four_velocity(block, i, m, theta);
+            m += unit(r, every_float(s[j]), every_float(o[j]), every_float(v[j]));
+        if (i > 0)
+            store_four_velocity(block, i - MCP_FLOAT_LANES, before, theta);
+        before = m;
     }
+    store_four_velocity(block, i - MCP_FLOAT_LANES, before, theta);
 }
 
 static inline void map_with_conditioning(const generator *map, size_t conditioning, size_t count,
@@ -259,26 +276,37 @@ static inline void map_with_conditioning(const generator *map, size_t conditioni
     const size_t n = map->units;
     for (size_t i = count; i % MCP_FLOAT_LANES != 0; i++)
         block->theta[i] = map->theta_lo;
-    alignas(64) float rounded[MCP_BLOCK];
+    alignas(64) float theta[MCP_BLOCK];
+    alignas(64) float saturations[MCP_MAX_CONDITIONING][MCP_BLOCK];
+    alignas(64) float radius[MCP_BLOCK];
     for (size_t i = 0; i < count; i += MCP_FLOAT_LANES)
         for (size_t lane = 0; lane < MCP_FLOAT_LANES; lane++)
-            rounded[i + lane] = (float)block->theta[i + lane];
-
-    for (size_t i = 0; i < count; i += MCP_FLOAT_LANES) {
-        const floats theta = load_floats(&rounded[i]);
+            theta[i + lane] = (float)block->theta[i + lane];
+    for (size_t i = 0; i < count; i += MCP_FLOAT_LANES)
+        for (size_t k = 0; k < conditioning; k++)
+            store_floats(&saturations[k][i], saturation_of(map, k, load_floats(&theta[i])));
+    latent_radii(block, count, radius);
+    floats before = every_float(0.0F);
+    double own[MCP_FLOAT_LANES];
+    size_t i = 0;
+    for (; i < count; i += MCP_FLOAT_LANES) {
         floats saturation[MCP_MAX_CONDITIONING];
         for (size_t k = 0; k < conditioning; k++)
-            saturation[k] = saturation_of(map, k, theta);
-        const floats radius = radius_of(block, i);
+            saturation[k] = load_floats(&saturations[k][i]);
+        const floats r = load_floats(&radius[i]);
         floats m = parameter(map, 3 * n, saturation, conditioning);
         for (size_t j = 0; j < n; j++)
-            m += unit(radius, parameter(map, j, saturation, conditioning),
+            m += unit(r, parameter(map, j, saturation, conditioning),
                       parameter(map, n + j, saturation, conditioning),
                       parameter(map, 2 * n + j, saturation, conditioning));
-        double own[MCP_FLOAT_LANES];
-        memcpy(own, &block->theta[i], sizeof own);
-        store_four_velocity(block, i, m, own);
+        if (i > 0) {
+            memcpy(own, &block->theta[i - MCP_FLOAT_LANES], sizeof own);
+            store_four_velocity(block, i - MCP_FLOAT_LANES, before, own);
+        }
+        before = m;
     }
+    memcpy(own, &block->theta[i - MCP_FLOAT_LANES], sizeof own);
+    store_four_velocity(block, i - MCP_FLOAT_LANES, before, own);
 }
 
 static void map_each_theta(const generator *map, size_t count, draw_block *block) {

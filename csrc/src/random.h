@@ -39,15 +39,13 @@ static inline double uniform(generator_state generator) {
     return ((double)(int64_t)(next_bits(generator) >> 12) + 0.5) * 0x1p-52;
 }
 
-/* A point in the unit disc: its first coordinate, and a² + b², which is uniform on (0, 1). */
-static inline double point_in_disc(generator_state generator, double *a) {
+/* The first coordinate of a point in the unit disc. */
+static inline double coordinate_in_disc(generator_state generator) {
     for (;;) {
+        const double a = 2.0 * uniform(generator) - 1.0;
         const double b = 2.0 * uniform(generator) - 1.0;
-        *a = b;
-        const double c = 2.0 * uniform(generator) - 1.0;
-        const double square = b * b + c * c;
-        if (square <= 1.0)
-            return square;
+        if (a * a + b * b <= 1.0)
+            return a;
     }
 }
 

@@ -22,24 +22,26 @@ gamma_mixture mcp_gamma_mixture(double theta) {
 
 double mcp_draw_gamma_mixture(const gamma_mixture *mixture, generator_state random) {
     for (;;) {
-        /*
-         * Half-integer shapes add ½N² of a normal N in polar form; each unit of shape adds an
-         * exponential, and exponentials share one logarithm.
-         */
         const double choice = uniform(random) * mixture->total;
-        double product = uniform(random);
-        double t = 0.0;
-        if (choice < mixture->up_to_shape_3_2 ||
-            (choice >= mixture->up_to_shape_2 && choice < mixture->up_to_shape_5_2)) {
-            double a;
-            const double square = point_in_disc(random, &a);
-            t = -log(square) * (a * a / square);
+        const int is_half_integer =
+            choice < mixture->up_to_shape_3_2 ||
+            (choice >= mixture->up_to_shape_2 && choice < mixture->up_to_shape_5_2);
+        double t;
+        if (is_half_integer) {
+            /*
+             * A gamma of shape 2, -ln(U₁U₂), times a beta of shapes (3/2, 1/2), 1 - a² for a
+             * coordinate a of a point in the unit disc, is one of shape 3/2.
+             */
+            const double a = coordinate_in_disc(random);
+            t = -log(uniform(random) * uniform(random)) * (1.0 - a * a);
+            if (choice >= mixture->up_to_shape_3_2)
+                t -= log(uniform(random));
+        } else {
+            double product = uniform(random) * uniform(random);
+            if (choice >= mixture->up_to_shape_5_2)
+                product *= uniform(random);
+            t = -log(product);
         }
-        if (choice >= mixture->up_to_shape_3_2)
-            product *= uniform(random);
-        if (choice >= mixture->up_to_shape_5_2)
-            product *= uniform(random);
-        t -= log(product);
 
         const double y = mixture->theta * t;
         const double threshold = uniform(random);

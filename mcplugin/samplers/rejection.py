@@ -124,19 +124,19 @@ def _draw_gamma_mixture(
     w3, w4, w5, w6 = _component_weights(theta, a, b)
     total = w3 + w4 + w5 + w6
     while True:
-        # Half-integer shapes add ½N² of a normal N, drawn in polar form from a point in the disc;
-        # each unit of shape adds an exponential, and exponentials share one logarithm.
         choice = uniform(streams, i) * total
-        product = uniform(streams, i)
-        t = 0.0
-        if choice < w3 or (choice >= w3 + w4 and choice < w3 + w4 + w5):
-            p, _, square = point_in_disc(streams, i)
-            t = -math.log(square) * (p * p / square)
-        if choice >= w3:
-            product *= uniform(streams, i)
-        if choice >= w3 + w4 + w5:
-            product *= uniform(streams, i)
-        t -= math.log(product)
+        if choice < w3 or w3 + w4 <= choice < w3 + w4 + w5:
+            # A gamma of shape 2, -ln(U₁U₂), times a beta of shapes (3/2, 1/2), 1 - x² for a
+            # coordinate x of a point in the unit disc, is one of shape 3/2.
+            x, _, _ = point_in_disc(streams, i)
+            t = -math.log(uniform(streams, i) * uniform(streams, i)) * (1.0 - x * x)
+            if choice >= w3:
+                t -= math.log(uniform(streams, i))
+        else:
+            product = uniform(streams, i) * uniform(streams, i)
+            if choice >= w3 + w4 + w5:
+                product *= uniform(streams, i)
+            t = -math.log(product)
 
         y = theta * t
         threshold = uniform(streams, i)
