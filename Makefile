@@ -20,7 +20,7 @@ lint: $(VENV)/.development
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	find csrc -name '*.[ch]' -exec $(BIN)/clang-format --dry-run --Werror {} +
+	find csrc bench tests -name '*.[ch]' -exec $(BIN)/clang-format --dry-run --Werror {} +
 
 bench: $(VENV)/.development
 	$(BIN)/python -m pytest bench --benchmark-only --benchmark-columns=min,median,rounds

@@ -48,7 +48,8 @@ typedef struct mcp_sampler mcp_sampler;
 
 /*
  * Random state, owned by the caller: eight interleaved xoroshiro128++ generators (Blackman & Vigna
- * 2021, ACM TOMS 47, 36). 128 bytes; copying it copies the sequence.
+ * 2021, ACM TOMS 47, 36). 128 bytes; copying it copies the sequence. Let each thread declare its
+ * own: in an array, those of neighbours may share a cache line and slow each other down.
  */
 typedef struct mcp_rng {
     uint64_t state[16];
