@@ -46,8 +46,8 @@ static void make_exact(const mcp_sampler *sampler, const temperatures *at, sourc
     for (size_t i = 0; i < count && !at->same; i++)
         pending[i] = (threshold[i] > envelope->squeeze[mcp_cell(envelope, block->theta[i])]) |
                      (block->radius_square[i] > tail_square);
-    folded_generator folded_here;
-    const folded_generator *folded = at->same ? &at->folded : &folded_here;
+    folded_map folded_here;
+    const folded_map *folded = at->same ? &at->folded : &folded_here;
     for (unsigned char *found = memchr(pending, 1, count); found != NULL;
          found = memchr(found + 1, 1, (size_t)(pending + count - found) - 1)) {
         const size_t i = (size_t)(found - pending);

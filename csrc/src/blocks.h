@@ -15,7 +15,7 @@ typedef struct source {
 typedef struct temperatures {
     const double *theta;
     int same;
-    folded_generator folded;
+    folded_map folded;
     gamma_mixture mixture;
 } temperatures;
 

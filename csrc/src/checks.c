@@ -45,19 +45,19 @@ int mcp_check_theta(const mcp_sampler *sampler, const double *theta, size_t n_th
                     i, theta[i], sampler->theta_lo, sampler->theta_hi);
 }
 
-/* Arrays of 8-byte numbers: present, aligned, and the last one apart from all others. */
+/* Arrays are present and aligned, and none that is written overlaps another one. */
 static int check_spans(const span *spans, size_t count) {
-    const span *out = &spans[count - 1];
     for (size_t i = 0; i < count; i++) {
         if (spans[i].start == NULL && spans[i].count > 0)
             return mcp_fail(MCP_ERROR_ARGUMENT, "%s is NULL", spans[i].name);
         if ((uintptr_t)spans[i].start % alignof(double) != 0)
             return mcp_fail(MCP_ERROR_ARGUMENT, "%s is not aligned to %zu bytes", spans[i].name,
                             alignof(double));
-        if (i + 1 < count &&
-            overlap(spans[i].start, 8 * spans[i].count, out->start, 8 * out->count))
-            return mcp_fail(MCP_ERROR_ARGUMENT, "%s and %s overlap: give arrays of their own",
-                            spans[i].name, out->name);
+        for (size_t j = 0; j < i; j++)
+            if ((spans[i].is_written || spans[j].is_written) &&
+                overlap(spans[i].start, 8 * spans[i].count, spans[j].start, 8 * spans[j].count))
+                return mcp_fail(MCP_ERROR_ARGUMENT, "%s and %s overlap: give arrays of their own",
+                                spans[j].name, spans[i].name);
     }
     return MCP_OK;
 }
@@ -84,13 +84,18 @@ int mcp_check_call(const mcp_sampler *sampler, size_t n, const double *theta, si
 }
 
 int mcp_check_rng(const mcp_rng *rng) {
-    if (rng == NULL)
-        return mcp_fail(MCP_ERROR_ARGUMENT, "rng is NULL: give a mcp_rng that was seeded");
-    if ((uintptr_t)rng % alignof(mcp_rng) != 0)
-        return mcp_fail(MCP_ERROR_ARGUMENT, "rng is misaligned");
     for (size_t lane = 0; lane < 8; lane++)
         if (rng->state[lane] == 0 && rng->state[8 + lane] == 0)
             return mcp_fail(MCP_ERROR_RNG,
                             "the random state was never seeded: call mcp_rng_seed first");
     return MCP_OK;
+}
+
+int mcp_check_streams(const uint64_t *streams, size_t n) {
+    uint64_t stuck = 0;
+    for (size_t i = 0; i < n; i++)
+        stuck |= (streams[2 * i] | streams[2 * i + 1]) == 0;
+    return stuck == 0
+               ? MCP_OK
+               : mcp_fail(MCP_ERROR_RNG, "a random stream was never seeded: it is all zeros");
 }

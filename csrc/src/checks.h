@@ -4,18 +4,20 @@
 
 #include "sampler.h"
 
-/* An array of 8-byte numbers: its name, start and number of elements. */
+/* An array of 8-byte numbers: its name, start and number of elements, and what it is for. */
 typedef struct span {
     const char *name;
     const void *start;
     size_t count;
+    int is_written;
 } span;
 
 int mcp_check_sampler(const mcp_sampler *sampler);
 int mcp_check_rng(const mcp_rng *rng);
+int mcp_check_streams(const uint64_t *streams, size_t n);
 int mcp_check_theta(const mcp_sampler *sampler, const double *theta, size_t n_theta);
 
-/* Everything about a call with temperatures; its output is the last span. */
+/* Everything about a call with temperatures and arrays; what the arrays hold is not looked at. */
 int mcp_check_call(const mcp_sampler *sampler, size_t n, const double *theta, size_t n_theta,
                    const span *spans, size_t count);
 

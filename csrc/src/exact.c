@@ -25,7 +25,7 @@ typedef struct density_ratio {
     double u;
 } density_ratio;
 
-static density_ratio ratio_at(const folded_generator *folded, double radius) {
+static density_ratio ratio_at(const folded_map *folded, double radius) {
     const double theta = folded->theta;
     const learned_part m = mcp_learned(folded, radius);
     const double half_square = 0.5 * radius * radius;
@@ -76,7 +76,7 @@ static double steepness(double theta, double t) {
     return theta * (gamma / (u * u) + 1.0 / gamma);
 }
 
-static tail tail_beyond(const folded_generator *folded, double radius) {
+static tail tail_beyond(const folded_map *folded, double radius) {
     const double theta = folded->theta;
     const double u = ratio_at(folded, radius).u;
     tail beyond = {.theta = theta, .start = u * u / (theta * (1.0 + sqrt(1.0 + u * u)))};
@@ -116,7 +116,7 @@ typedef struct extrema {
 } extrema;
 
 /* The ratio where its slope changes sign between two radii. */
-static double turning_point(const folded_generator *folded, double low, double high,
+static double turning_point(const folded_map *folded, double low, double high,
                             double slope_at_low) {
     density_ratio middle = {0.0, 0.0, 0.0};
     for (int halving = 0; halving < 12; halving++) {
@@ -131,7 +131,7 @@ static double turning_point(const folded_generator *folded, double low, double h
 }
 
 /* Extrema over 0 <= r <= r_tail: at turning points and ends; and over the tail. */
-static extrema extrema_over_radius(const folded_generator *folded, double tail_radius) {
+static extrema extrema_over_radius(const folded_map *folded, double tail_radius) {
     const double step = tail_radius / INTERVALS;
     density_ratio before = ratio_at(folded, 0.0);
     extrema found = {before.value, before.value};
@@ -173,14 +173,14 @@ static extrema extrema_over_cell(const extrema at[3]) {
 }
 
 /* Whether features of the map are wider than the steps in which extrema are searched. */
-static int resolved(const folded_generator *folded, double tail_radius) {
+static int resolved(const folded_map *folded, double tail_radius) {
     for (size_t j = 0; j < folded->units; j++)
         if (fabs(folded->parameters[j]) * tail_radius > INTERVALS)
             return 0;
     return 1;
 }
 
-int mcp_envelope_build(exact_envelope *envelope, const generator *map, double tail_radius,
+int mcp_envelope_build(exact_envelope *envelope, const thermal_map *map, double tail_radius,
                        const char *name) {
     envelope->tail_radius = tail_radius;
     envelope->first_cell = mcp_leading_bits(map->theta_lo);
@@ -196,7 +196,7 @@ int mcp_envelope_build(exact_envelope *envelope, const generator *map, double ta
             }
             const double theta =
                 fmin(fmax(start + 0.5 * place * (end - start), map->theta_lo), map->theta_hi);
-            folded_generator folded;
+            folded_map folded;
             mcp_generator_fold(map, theta, &folded);
             if (!resolved(&folded, tail_radius))
                 return mcp_fail(MCP_ERROR_WEIGHTS,
@@ -220,7 +220,7 @@ int mcp_envelope_build(exact_envelope *envelope, const generator *map, double ta
 /* ---- Draws ---- */
 
 /* A new proposal, drawn as the kernels do. */
-static proposal propose(const folded_generator *folded, generator_state random) {
+static proposal propose(const folded_map *folded, generator_state random) {
     const uint64_t one = next_bits(random);
     const uint64_t two = next_bits(random);
     const double product = ((double)(one >> 24) + 0.5) * 0x1p-40 * ((double)(two >> 24) + 0.5);
@@ -233,8 +233,8 @@ static proposal propose(const folded_generator *folded, generator_state random) 
     return drawn;
 }
 
-double mcp_settle(const exact_envelope *envelope, const folded_generator *folded,
-                  proposal candidate, generator_state random) {
+double mcp_settle(const exact_envelope *envelope, const folded_map *folded, proposal candidate,
+                  generator_state random) {
     const double bound = envelope->bound[mcp_cell(envelope, folded->theta)];
     const double tail_square = envelope->tail_radius * envelope->tail_radius;
     for (;; candidate = propose(folded, random)) {
@@ -251,7 +251,7 @@ double mcp_settle(const exact_envelope *envelope, const folded_generator *folded
     }
 }
 
-double mcp_exact_acceptance(const exact_envelope *envelope, const folded_generator *folded) {
+double mcp_exact_acceptance(const exact_envelope *envelope, const folded_map *folded) {
     /* Simpson's rule for ∫ χ₃ ratio dr. */
     const int intervals = 2 * INTERVALS;
     const double step = envelope->tail_radius / intervals;

@@ -49,14 +49,14 @@ static inline size_t mcp_cell(const exact_envelope *envelope, double theta) {
 }
 
 /* Returns a mcp_status: a map that falls somewhere, or is too rough to be bounded, is refused. */
-int mcp_envelope_build(exact_envelope *envelope, const generator *map, double tail_radius,
+int mcp_envelope_build(exact_envelope *envelope, const thermal_map *map, double tail_radius,
                        const char *name);
 
 /* Decide on a proposal, and make new ones until one is accepted: gives its u. */
-double mcp_settle(const exact_envelope *envelope, const folded_generator *folded,
-                  proposal candidate, generator_state random);
+double mcp_settle(const exact_envelope *envelope, const folded_map *folded, proposal candidate,
+                  generator_state random);
 
 /* Share of proposals that are accepted at one temperature, by quadrature. */
-double mcp_exact_acceptance(const exact_envelope *envelope, const folded_generator *folded);
+double mcp_exact_acceptance(const exact_envelope *envelope, const folded_map *folded);
 
 #endif

@@ -2,7 +2,7 @@
 
 #include <math.h>
 
-void mcp_generator_fold(const generator *map, double theta, folded_generator *folded) {
+void mcp_generator_fold(const thermal_map *map, double theta, folded_map *folded) {
     const size_t count = 3 * map->units + 1;
     folded->units = map->units;
     folded->theta = theta;
@@ -15,7 +15,7 @@ void mcp_generator_fold(const generator *map, double theta, folded_generator *fo
     }
 }
 
-learned_part mcp_learned(const folded_generator *folded, double radius) {
+learned_part mcp_learned(const folded_map *folded, double radius) {
     const size_t n = folded->units;
     const double *s = folded->parameters;
     const double *o = s + n;

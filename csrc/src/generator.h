@@ -18,7 +18,7 @@
 /* Largest latent radius that is mapped: far beyond what any normal numbers give. */
 #define MCP_MAX_RADIUS 1e6
 
-typedef struct generator {
+typedef struct thermal_map {
     size_t units;
     size_t conditioning;
     double theta_lo;
@@ -30,15 +30,15 @@ typedef struct generator {
     float base_single[MCP_MAX_PARAMETERS];
     float modulation_single[MCP_MAX_PARAMETERS][MCP_MAX_CONDITIONING];
     float theta_scale_single[MCP_MAX_CONDITIONING];
-} generator;
+} thermal_map;
 
 /* The parameters at one temperature. */
-typedef struct folded_generator {
+typedef struct folded_map {
     size_t units;
     double theta;
     double parameters[MCP_MAX_PARAMETERS];
     float single[MCP_MAX_PARAMETERS]; /* set by the kernels, which use it */
-} folded_generator;
+} folded_map;
 
 /*
  * The weights compiled into the library: the bytes that `mcplugin export --format c` writes for the
@@ -48,13 +48,14 @@ extern const unsigned char mcp_builtin_weights[];
 extern const size_t mcp_builtin_weights_size;
 
 /* Read a generator from the bytes of its C form; name is for messages. Returns a mcp_status. */
-int mcp_generator_read(generator *read, const unsigned char *bytes, size_t size, const char *name);
+int mcp_generator_read(thermal_map *read, const unsigned char *bytes, size_t size,
+                       const char *name);
 
 /* The same from a file. */
-int mcp_generator_read_file(generator *read, const char *path);
+int mcp_generator_read_file(thermal_map *read, const char *path);
 
 /* Set the parameters in double precision. */
-void mcp_generator_fold(const generator *map, double theta, folded_generator *folded);
+void mcp_generator_fold(const thermal_map *map, double theta, folded_map *folded);
 
 /* M(r) with its first and second derivative, in double precision. */
 typedef struct learned_part {
@@ -63,6 +64,6 @@ typedef struct learned_part {
     double curvature;
 } learned_part;
 
-learned_part mcp_learned(const folded_generator *folded, double radius);
+learned_part mcp_learned(const folded_map *folded, double radius);
 
 #endif

@@ -224,7 +224,7 @@ static inline void latent_radii(const draw_block *block, size_t count, float *ra
     }
 }
 
-static inline floats parameter(const generator *map, size_t j, const floats *saturation,
+static inline floats parameter(const thermal_map *map, size_t j, const floats *saturation,
                                size_t conditioning) {
     floats value = every_float(map->base_single[j]);
     for (size_t k = 0; k < conditioning; k++)
@@ -232,12 +232,12 @@ static inline floats parameter(const generator *map, size_t j, const floats *sat
     return value;
 }
 
-static inline floats saturation_of(const generator *map, size_t k, floats theta) {
+static inline floats saturation_of(const thermal_map *map, size_t k, floats theta) {
     return theta / (theta + map->theta_scale_single[k]);
 }
 
 /* In the very arithmetic of map_each_theta, so that equal temperatures give equal bits. */
-static void fold(const generator *map, double theta, folded_generator *folded) {
+static void fold(const thermal_map *map, double theta, folded_map *folded) {
     folded->units = map->units;
     folded->theta = theta;
     floats saturation[MCP_MAX_CONDITIONING];
@@ -247,7 +247,7 @@ static void fold(const generator *map, double theta, folded_generator *folded) {
         folded->single[j] = parameter(map, j, saturation, map->conditioning)[0];
 }
 
-static void map(const folded_generator *folded, size_t count, draw_block *block) {
+static void map(const folded_map *folded, size_t count, draw_block *block) {
     const size_t n = folded->units;
     const float *s = folded->single;
     const float *o = s + n;
@@ -271,7 +271,7 @@ static void map(const folded_generator *folded, size_t count, draw_block *block)
     store_four_velocity(block, i - MCP_FLOAT_LANES, before, theta);
 }
 
-static inline void map_with_conditioning(const generator *map, size_t conditioning, size_t count,
+static inline void map_with_conditioning(const thermal_map *map, size_t conditioning, size_t count,
                                          draw_block *block) {
     const size_t n = map->units;
     for (size_t i = count; i % MCP_FLOAT_LANES != 0; i++)
@@ -309,7 +309,7 @@ static inline void map_with_conditioning(const generator *map, size_t conditioni
     store_four_velocity(block, i - MCP_FLOAT_LANES, before, own);
 }
 
-static void map_each_theta(const generator *map, size_t count, draw_block *block) {
+static void map_each_theta(const thermal_map *map, size_t count, draw_block *block) {
     /* Known to the compiler, the usual number keeps the saturations in registers. */
     if (map->conditioning == 3)
         map_with_conditioning(map, 3, count, block);

@@ -38,11 +38,11 @@ typedef struct kernels {
                        double squeeze, double tail_square, unsigned char *marks);
 
     /* What map needs at one temperature: the parameters in single precision. */
-    void (*fold)(const generator *map, double theta, folded_generator *folded);
+    void (*fold)(const thermal_map *map, double theta, folded_map *folded);
 
     /* block->u from r², at one temperature or at block->theta. */
-    void (*map)(const folded_generator *folded, size_t count, draw_block *block);
-    void (*map_each_theta)(const generator *map, size_t count, draw_block *block);
+    void (*map)(const folded_map *folded, size_t count, draw_block *block);
+    void (*map_each_theta)(const thermal_map *map, size_t count, draw_block *block);
 
     /* Isotropic vectors of given magnitudes, draw i from lane i % 8. */
     void (*point)(uint64_t state[16], size_t count, const double *u, double *u3);

@@ -108,6 +108,8 @@ int mcp_sampler_create(const char *spec, mcp_sampler **out) {
 
 int mcp_sampler_create_from_bytes(const char *spec, const void *bytes, size_t size,
                                   double tail_radius, mcp_sampler **out) {
+    if (out != NULL)
+        *out = NULL;
     if (bytes == NULL)
         return mcp_fail(MCP_ERROR_ARGUMENT, "bytes is NULL: give weights in their C form");
     if (!(tail_radius >= 1.0 && tail_radius <= 20.0))
@@ -117,7 +119,7 @@ int mcp_sampler_create_from_bytes(const char *spec, const void *bytes, size_t si
 }
 
 void mcp_sampler_destroy(mcp_sampler *sampler) {
-    if (mcp_check_sampler(sampler) != MCP_OK)
+    if (sampler == NULL || mcp_check_sampler(sampler) != MCP_OK)
         return;
     if (sampler->kind == TORCH)
         sampler->torch.close(sampler->torch.handle);
@@ -147,7 +149,7 @@ int mcp_sampler_acceptance(const mcp_sampler *sampler, double theta, double *acc
         return status;
     if (acceptance == NULL)
         return mcp_fail(MCP_ERROR_ARGUMENT, "acceptance is NULL");
-    folded_generator folded;
+    folded_map folded;
     switch (sampler->kind) {
     case GAN_EXACT:
         mcp_generator_fold(&sampler->generator, theta, &folded);

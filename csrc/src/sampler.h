@@ -19,7 +19,7 @@ struct mcp_sampler {
     double theta_lo;
     double theta_hi;
     const kernels *kernels;
-    generator generator;
+    thermal_map generator;
     exact_envelope envelope; /* of gan-exact */
     torch_engine torch;
 };

@@ -33,7 +33,7 @@ static int draw_with_torch(const mcp_sampler *sampler, mcp_rng *rng, size_t n, c
 int mcp_sample_four_velocity(const mcp_sampler *sampler, mcp_rng *rng, size_t n,
                              const double *theta, size_t n_theta, double *u) {
     const span spans[] = {
-        {"theta", theta, n > 0 ? n_theta : 0}, {"rng", rng, sizeof *rng / 8}, {"u", u, n}};
+        {"theta", theta, n > 0 ? n_theta : 0, 0}, {"rng", rng, sizeof *rng / 8, 1}, {"u", u, n, 1}};
     int status = mcp_check_call(sampler, n, theta, n_theta, spans, 3);
     if (status == MCP_OK)
         status = mcp_check_rng(rng);
@@ -62,9 +62,9 @@ int mcp_sample_four_velocity(const mcp_sampler *sampler, mcp_rng *rng, size_t n,
 
 int mcp_sample_four_velocity_vector(const mcp_sampler *sampler, mcp_rng *rng, size_t n,
                                     const double *theta, size_t n_theta, double *u3) {
-    const span spans[] = {{"theta", theta, n > 0 ? n_theta : 0},
-                          {"rng", rng, sizeof *rng / 8},
-                          {"u3", u3, mcp_rows(n, 3)}};
+    const span spans[] = {{"theta", theta, n > 0 ? n_theta : 0, 0},
+                          {"rng", rng, sizeof *rng / 8, 1},
+                          {"u3", u3, mcp_rows(n, 3), 1}};
     int status = mcp_check_call(sampler, n, theta, n_theta, spans, 3);
     if (status == MCP_OK)
         status = mcp_check_rng(rng);
@@ -94,9 +94,12 @@ int mcp_sample_four_velocity_vector(const mcp_sampler *sampler, mcp_rng *rng, si
 
 int mcp_sample_streams(const mcp_sampler *sampler, uint64_t *streams, size_t n, const double *theta,
                        size_t n_theta, double *u) {
-    const span spans[] = {
-        {"theta", theta, n > 0 ? n_theta : 0}, {"streams", streams, mcp_rows(n, 2)}, {"u", u, n}};
-    const int status = mcp_check_call(sampler, n, theta, n_theta, spans, 3);
+    const span spans[] = {{"theta", theta, n > 0 ? n_theta : 0, 0},
+                          {"streams", streams, mcp_rows(n, 2), 1},
+                          {"u", u, n, 1}};
+    int status = mcp_check_call(sampler, n, theta, n_theta, spans, 3);
+    if (status == MCP_OK && n > 0)
+        status = mcp_check_streams(streams, n);
     if (status != MCP_OK || n == 0)
         return status;
     if (sampler->kind == TORCH)

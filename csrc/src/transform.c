@@ -40,7 +40,7 @@ int mcp_transform(const mcp_sampler *sampler, size_t n, const double *theta, siz
                   const double *z3, double *u3) {
     const size_t size = mcp_rows(n, 3);
     const span spans[] = {
-        {"theta", theta, n > 0 ? n_theta : 0}, {"z3", z3, size}, {"u3", u3, size}};
+        {"theta", theta, n > 0 ? n_theta : 0, 0}, {"z3", z3, size, 0}, {"u3", u3, size, 1}};
     int status = mcp_check_call(sampler, n, theta, n_theta, spans, 3);
     if (status == MCP_OK)
         status = check_map(sampler);
@@ -87,7 +87,7 @@ int mcp_transform(const mcp_sampler *sampler, size_t n, const double *theta, siz
 int mcp_transform_radius(const mcp_sampler *sampler, size_t n, const double *theta, size_t n_theta,
                          const double *radius, double *u) {
     const span spans[] = {
-        {"theta", theta, n > 0 ? n_theta : 0}, {"radius", radius, n}, {"u", u, n}};
+        {"theta", theta, n > 0 ? n_theta : 0, 0}, {"radius", radius, n, 0}, {"u", u, n, 1}};
     int status = mcp_check_call(sampler, n, theta, n_theta, spans, 3);
     if (status == MCP_OK)
         status = check_map(sampler);

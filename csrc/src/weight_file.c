@@ -58,7 +58,8 @@ static int all_usable(const double *values, size_t count) {
     return 1;
 }
 
-int mcp_generator_read(generator *read, const unsigned char *bytes, size_t size, const char *name) {
+int mcp_generator_read(thermal_map *read, const unsigned char *bytes, size_t size,
+                       const char *name) {
     if (size < HEADER + TRAILER || memcmp(bytes, magic, sizeof magic) != 0)
         return mcp_fail(MCP_ERROR_WEIGHTS,
                         "%s holds no weights: write them with mcplugin export --format c", name);
@@ -116,7 +117,7 @@ int mcp_generator_read(generator *read, const unsigned char *bytes, size_t size,
     return MCP_OK;
 }
 
-int mcp_generator_read_file(generator *read, const char *path) {
+int mcp_generator_read_file(thermal_map *read, const char *path) {
     unsigned char bytes[LONGEST + 1];
     FILE *file = fopen(path, "rb");
     if (file == NULL)
