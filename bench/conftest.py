@@ -1,6 +1,6 @@
 """Benchmarks name the machine they ran on."""
 
-from bench_machine import machine
+from mcplugin.fidelity.provenance import machine
 
 
 def pytest_benchmark_update_machine_info(config, machine_info):

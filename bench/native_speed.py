@@ -30,13 +30,13 @@ from typing import Any
 
 import cffi
 import numpy as np
-from bench_machine import machine
 from numpy.typing import NDArray
 from scipy.interpolate import CubicSpline
 
 from mcplugin import get_sampler, native, random_streams
 from mcplugin.electrons import maxwell_juttner
 from mcplugin.fidelity import exact_cdf
+from mcplugin.fidelity.provenance import machine
 from mcplugin.native import binding
 
 Array = NDArray[np.float64]

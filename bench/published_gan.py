@@ -44,13 +44,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from bench_machine import machine
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 from mcplugin import get_sampler, random_streams
 from mcplugin.fidelity import ks_test
+from mcplugin.fidelity.provenance import machine
 
 Array = NDArray[np.float64]
 # Takes a number and a seed, gives as many four-velocities.

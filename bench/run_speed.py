@@ -3,41 +3,35 @@
     python bench/run_speed.py --out bench/results/DATE-run-speed.json
 
 prints the table of the README. Each figure is the median of the rounds; samplers take turns within
-a round, so that a change of the machine's speed meets all of them.
+a round, so that a change of the machine's speed meets all of them. `mcplugin compare` measures one
+source in the same way.
 """
 
 import argparse
 import json
-import statistics
 from datetime import date
 from pathlib import Path
 
-from bench_machine import machine
-
-from mcplugin import simulate
+from mcplugin.fidelity.provenance import machine
+from mcplugin.fidelity.turns import take_turns
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCES = ("cygnus_x1", "ic4329a", "igr_j00291", "relativistic_sphere")
-FIGURES = ("photons_per_second", "scatterings_per_second", "electron_share", "mean_scatterings")
+FIGURES = ("photons_per_second", "scatterings_per_second", "electron_share")
 
 
 def measure(
     photons: int, rounds: int, samplers: list[str]
 ) -> dict[str, dict[str, dict[str, float]]]:
-    """Medians of FIGURES by source and sampler."""
+    """Medians of FIGURES by source and sampler, with ``photons`` in every round."""
     results: dict[str, dict[str, dict[str, float]]] = {}
     for source in SOURCES:
         config = ROOT / "examples" / f"{source}.toml"
-        for sampler in samplers:
-            simulate(config, sampler, photons=1000)
-        summaries: dict[str, list[dict[str, float]]] = {sampler: [] for sampler in samplers}
-        for _ in range(rounds):
-            for sampler in samplers:
-                run = simulate(config, sampler, photons=photons, threads=1)
-                summaries[sampler].append(run.summary)
+        runs = take_turns(config, samplers, photons=photons * rounds, rounds=rounds)
         results[source] = {
-            sampler: {key: statistics.median(s[key] for s in runs) for key in FIGURES}
-            for sampler, runs in summaries.items()
+            run.label: {name: run.figure(name).median for name in FIGURES}
+            | {"mean_scatterings": run.mean_scatterings}
+            for run in runs
         }
     return results
 

@@ -7,24 +7,34 @@ from contextlib import contextmanager
 from typing import Any
 
 
+class _StopRequest:
+    """A handler of SIGINT that asks to stop, and whoever had asked to be asked before it."""
+
+    def __init__(self, previous: Any) -> None:
+        self.previous = previous
+        self.event = threading.Event()
+
+    def __call__(self, signal_number: int, frame: Any) -> None:
+        self.event.set()
+        if isinstance(self.previous, _StopRequest):
+            self.previous(signal_number, frame)
+        else:
+            signal.signal(signal.SIGINT, self.previous)
+
+
 @contextmanager
 def stop_on_interrupt() -> Iterator[threading.Event]:
     """Turn the first Ctrl-C into a request to stop; a second one interrupts as usual.
 
-    Outside the main thread, where Python delivers no signals, nothing is changed.
+    Within another such block the request reaches both. Outside the main thread, where Python
+    delivers no signals, nothing is changed.
     """
-    stop = threading.Event()
     if threading.current_thread() is not threading.main_thread():
-        yield stop
+        yield threading.Event()
         return
-    previous = signal.getsignal(signal.SIGINT)
-
-    def request_stop(_signal: int, _frame: Any) -> None:
-        stop.set()
-        signal.signal(signal.SIGINT, previous)
-
-    signal.signal(signal.SIGINT, request_stop)
+    request = _StopRequest(signal.getsignal(signal.SIGINT))
+    signal.signal(signal.SIGINT, request)
     try:
-        yield stop
+        yield request.event
     finally:
-        signal.signal(signal.SIGINT, previous)
+        signal.signal(signal.SIGINT, request.previous)

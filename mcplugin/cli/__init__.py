@@ -2,6 +2,7 @@
 
 import click
 
+from mcplugin.cli.compare import compare
 from mcplugin.cli.config import config
 from mcplugin.cli.export import export
 from mcplugin.cli.run import run
@@ -17,6 +18,7 @@ def main() -> None:
 
 
 main.add_command(run)
+main.add_command(compare)
 main.add_command(samplers)
 main.add_command(train)
 main.add_command(export)

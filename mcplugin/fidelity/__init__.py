@@ -1,5 +1,6 @@
 """How far a sampler is from exact."""
 
+from mcplugin.fidelity.comparison import Comparison, compare
 from mcplugin.fidelity.distances import ExactCdf, exact_cdf, ks_test
 from mcplugin.fidelity.map_distance import MapDistance, RadialMap, measure_map
 from mcplugin.fidelity.report import Report
@@ -7,12 +8,14 @@ from mcplugin.fidelity.validation import validate
 from mcplugin.fidelity.verdict import SampledTest, Verdict
 
 __all__ = [
+    "Comparison",
     "ExactCdf",
     "MapDistance",
     "RadialMap",
     "Report",
     "SampledTest",
     "Verdict",
+    "compare",
     "exact_cdf",
     "ks_test",
     "measure_map",

@@ -1,52 +1,15 @@
 """The validation report as one page that needs nothing else: for a telephone or a referee."""
 
-import base64
 from collections.abc import Mapping, Sequence
 from html import escape
 
 import numpy as np
 
+from mcplugin.fidelity.document import document, figures, table, tiles
 from mcplugin.fidelity.map_distance import TAIL_PROBABILITIES, MapDistance
 from mcplugin.fidelity.report import Report
 from mcplugin.fidelity.uniformity import rare_p_values
 from mcplugin.fidelity.verdict import SampledTest
-
-_STYLE = """
-:root { --good: #1b7f4d; --bad: #b3261e; --ink: #1d2430; --soft: #5b6573; --line: #d9dee5; }
-* { box-sizing: border-box; }
-body { margin: 0 auto; padding: 1rem; max-width: 72rem; color: var(--ink); background: #fff;
-  font: 1rem/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "DejaVu Sans", sans-serif; }
-h1 { font-size: 1.5rem; line-height: 1.25; margin: .5rem 0 .25rem; }
-h2 { font-size: 1.2rem; margin: 2.2rem 0 .5rem; border-bottom: 1px solid var(--line); }
-p { margin: .5rem 0; max-width: 48rem; }
-.soft { color: var(--soft); font-size: .9rem; }
-.verdict { border-left: .4rem solid var(--good); background: #eef8f2; padding: .8rem 1rem;
-  border-radius: .3rem; margin: 1rem 0; overflow-wrap: anywhere; }
-.verdict.bad { border-color: var(--bad); background: #fdf0ef; }
-.verdict strong { font-size: 1.1rem; color: var(--good); }
-.verdict.bad strong { color: var(--bad); }
-.figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 26rem), 1fr));
-  gap: 1rem; align-items: start; }
-.numbers { display: grid; grid-template-columns: repeat(auto-fit, minmax(9.5rem, 1fr));
-  gap: .6rem; margin: 1rem 0; }
-.numbers div { border: 1px solid var(--line); border-radius: .3rem; padding: .5rem .7rem; }
-.numbers b { display: block; font-size: 1.1rem; }
-.numbers span { color: var(--soft); font-size: .82rem; line-height: 1.3; display: block; }
-figure { margin: 0; max-width: 36rem; }
-img { width: 100%; height: auto; display: block; }
-.scroll { overflow-x: auto; }
-table { border-collapse: collapse; font-size: .88rem; font-variant-numeric: tabular-nums;
-  margin: .5rem 0; }
-th, td { padding: .25rem .7rem .25rem 0; text-align: right; vertical-align: top;
-  border-bottom: 1px solid var(--line); white-space: nowrap; }
-th:first-child, td:first-child { text-align: left; }
-td:first-child, td.text { white-space: normal; }
-td:first-child { min-width: 6.5rem; }
-td.text { text-align: left; overflow-wrap: anywhere; }
-th { color: var(--soft); font-weight: 600; }
-summary { cursor: pointer; padding: .35rem 0; }
-code { overflow-wrap: anywhere; font-size: .88rem; }
-"""
 
 _FAMILY_NOTES = {
     "pooled": "KS: D = sup |F_n − F|. AD: height of the smooth deviation 4D·F(1 − F) that gives "
@@ -84,27 +47,21 @@ def page(report: Report, pictures: Mapping[str, bytes]) -> str:
         "<h2>Distribution</h2>",
         _without_sampling(report.map_distance),
         _pooled(report),
-        _figures(pictures, ("distance.png", "p_values.png")),
+        figures(pictures, ("distance.png", "p_values.png")),
         "<h2>Moments and tails</h2>",
         _tails(report),
-        _figures(pictures, ("moments.png", "tails.png")),
+        figures(pictures, ("moments.png", "tails.png")),
         "<h2>A trained discriminator</h2>",
         _classifier(report),
         "<h2>All sampled tests</h2>",
         _families(report),
-        _figures(pictures, ("tests.png",)),
+        figures(pictures, ("tests.png",)),
         "<h2>Outside its range</h2>",
         _range(report),
         "<h2>Provenance</h2>",
         _provenance(report),
     ]
-    return (
-        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{escape(title)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n"
-        + "\n".join(part for part in body if part)
-        + "\n</body>\n</html>\n"
-    )
+    return document(title, body)
 
 
 def _verdict(report: Report) -> str:
@@ -132,15 +89,13 @@ def _numbers(report: Report) -> str:
     else:
         largest = float(np.max(measured.distance))
         distance = (f"{largest:.1e}", f"largest D(Θ), without sampling, {measured.theta.size} Θ")
-    tiles = [
+    return tiles(
         distance,
         (f"{report.visible_distance:.1e}", "D that a pool would have shown"),
         (f"{report.settings.pooled * report.settings.thetas:.1e}", "pooled draws in all"),
         (f"{found.auc:.4f} ± {found.error:.4f}", "AUC of the discriminator (½: blind)"),
         (f"{len(report.verdict.rejected)} of {report.verdict.tests}", "tests failed"),
-    ]
-    cells = "".join(f"<div><b>{value}</b><span>{name}</span></div>" for value, name in tiles)
-    return f'<div class="numbers">{cells}</div>'
+    )
 
 
 def _without_sampling(measured: MapDistance | None) -> str:
@@ -175,7 +130,7 @@ def _without_sampling(measured: MapDistance | None) -> str:
     return (
         f"<p>The sampler maps the radius r of a three-dimensional normal to u. Without sampling, "
         f"at {measured.theta.size} temperatures that avoid round values, for 0 &lt; r &lt; 8.5, "
-        f"where the map {monotone}:</p>" + _table(("worst case", "value", "at Θ"), rows)
+        f"where the map {monotone}:</p>" + table(("worst case", "value", "at Θ"), rows)
     )
 
 
@@ -209,7 +164,7 @@ def _pooled(report: Report) -> str:
         )
     head = ("samples", "draws", "number", "mean p", "smallest p", "p < 0.01 (exp.)", "its prob.")
     bins = 2.0**-20
-    return _table(tuple(escape(name) for name in head), rows) + (
+    return table(tuple(escape(name) for name in head), rows) + (
         '<p class="soft">Pools are streamed into 2<sup>20</sup> bins of F(u), which makes D too '
         f"small by {bins:.1e} at most, {bins * np.sqrt(report.settings.pooled):.1g} in units of "
         "1/√n; the exact cdf is interpolated within 10<sup>−11</sup>.</p>"
@@ -234,7 +189,7 @@ def _tails(report: Report) -> str:
             )
         )
     head = ("survival", "expected per Θ", "drawn / exact, all Θ", "smallest p", "seen at one Θ")
-    return _table(head, rows)
+    return table(head, rows)
 
 
 def _classifier(report: Report) -> str:
@@ -252,7 +207,7 @@ def _classifier(report: Report) -> str:
         "<p>A logistic regression on 65 bumps in F(u) times quadratics in ln Θ learns to tell "
         "the sampler's electrons from those of exact rejection; its AUC on held-out draws is "
         f"½ if it cannot. An AUC of {seen:.4f} would have been seen.</p>"
-        + _table(("", "AUC", "p-value", "held-out draws of each"), rows)
+        + table(("", "AUC", "p-value", "held-out draws of each"), rows)
     )
 
 
@@ -278,7 +233,7 @@ def _families(report: Report) -> str:
         )
         details.append(_details(family, tests, report.verdict.level))
     head = ("family", "tests", "smallest p", "p &lt; 0.01 (expected)", "failed")
-    return _table(head, rows) + "".join(details)
+    return table(head, rows) + "".join(details)
 
 
 def _details(family: str, tests: Sequence[SampledTest], level: float) -> str:
@@ -304,7 +259,7 @@ def _details(family: str, tests: Sequence[SampledTest], level: float) -> str:
     note = f'<p class="soft">{escape(_FAMILY_NOTES.get(family, ""))}</p>'
     return (
         f"<details><summary>{escape(family)} ({len(tests)})</summary>"
-        f"{note}{_table(head, rows)}</details>"
+        f"{note}{table(head, rows)}</details>"
     )
 
 
@@ -322,7 +277,7 @@ def _range(report: Report) -> str:
         )
         for check in report.range_checks
     ]
-    return _table(("Θ", "", "answer"), rows, text_last=True)
+    return table(("Θ", "", "answer"), rows, text_last=True)
 
 
 def _asked(theta: float, low: float, high: float) -> str:
@@ -343,28 +298,4 @@ def _provenance(report: Report) -> str:
         ("took", f"{report.seconds:,.0f} s on {report.threads} threads"),
         ("versions", escape(versions)),
     ]
-    return _table((), rows, text_last=True)
-
-
-def _figures(pictures: Mapping[str, bytes], names: Sequence[str]) -> str:
-    figures = []
-    for name in names:
-        data = base64.b64encode(pictures[name]).decode("ascii")
-        alternative = name.removesuffix(".png").replace("_", " ")
-        figures.append(
-            f'<figure><img alt="{alternative}" src="data:image/png;base64,{data}"></figure>'
-        )
-    return f'<div class="figures">{"".join(figures)}</div>'
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]], *, text_last: bool = False) -> str:
-    """A table of HTML cells that scrolls sideways by itself on a narrow screen."""
-    lines = []
-    if head:
-        lines.append("<tr>" + "".join(f"<th>{cell}</th>" for cell in head) + "</tr>")
-    for row in rows:
-        cells = [f"<td>{cell}</td>" for cell in row]
-        if text_last:
-            cells[-1] = f'<td class="text">{row[-1]}</td>'
-        lines.append("<tr>" + "".join(cells) + "</tr>")
-    return f'<div class="scroll"><table>{"".join(lines)}</table></div>'
+    return table((), rows, text_last=True)

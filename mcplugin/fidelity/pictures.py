@@ -14,10 +14,9 @@ from mcplugin.fidelity.report import Report
 
 Array = NDArray[np.float64]
 
-# Narrow enough to be read on a telephone.
 _SIZE = (5.4, 3.8)
 _DPI = 180
-_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#7b5e00", "#56b4e9", "#e69f00", "#333333")
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#7b5e00", "#56b4e9", "#e69f00", "#333333")
 # Smaller p-values are drawn here.
 _FLOOR = 1e-12
 
@@ -31,16 +30,18 @@ def pictures(report: Report) -> dict[str, bytes]:
         "tails.png": _tails(report),
         "tests.png": _all_tests(report),
     }
-    return {name: _png(figure) for name, figure in drawn.items()}
+    return {name: png(figure) for name, figure in drawn.items()}
 
 
-def _png(figure: Figure) -> bytes:
+def png(figure: Figure) -> bytes:
+    """The picture as the content of a PNG file."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=_DPI, metadata={"Software": None})
     return buffer.getvalue()
 
 
-def _figure(height: float = _SIZE[1]) -> Figure:
+def figure_of_height(height: float = _SIZE[1]) -> Figure:
+    """An empty figure, narrow enough to be read on a telephone; height in inches."""
     return Figure(figsize=(_SIZE[0], height), layout="constrained")
 
 
@@ -58,10 +59,10 @@ def _distance(report: Report) -> Figure:
 
 def _map_distance(report: Report, measured: MapDistance) -> Figure:
     """D, error of the mean energy and of the tails, all without sampling."""
-    figure = _figure(7.2)
+    figure = figure_of_height(7.2)
     above, middle, below = figure.subplots(3, sharex=True, height_ratios=(3, 2, 2))
     theta = measured.theta
-    above.loglog(theta, np.maximum(measured.distance, 1e-17), color=_COLOURS[0], lw=1.2)
+    above.loglog(theta, np.maximum(measured.distance, 1e-17), color=COLOURS[0], lw=1.2)
     above.axhline(report.visible_distance, color="0.4", ls="--", lw=0.9)
     above.annotate(
         f"seen with {report.settings.pooled:.0e} draws",
@@ -73,13 +74,13 @@ def _map_distance(report: Report, measured: MapDistance) -> Figure:
     )
     above.set_ylabel(r"$D = \sup\,|F - F_\mathrm{exact}|$")
     above.set_title("Distance of the radial map, without sampling", fontsize=10)
-    middle.plot(theta, measured.mean_energy_error, color=_COLOURS[1], lw=1.2)
+    middle.plot(theta, measured.mean_energy_error, color=COLOURS[1], lw=1.2)
     middle.axhline(0.0, color="0.6", lw=0.7)
     middle.set_ylabel(r"$\langle\gamma-1\rangle$, rel. error")
     middle.ticklabel_format(axis="y", style="sci", scilimits=(-2, 2))
     for k, probability in enumerate(TAIL_PROBABILITIES):
         label = f"at $10^{{{round(np.log10(probability))}}}$"
-        below.plot(theta, measured.tail_ratio[:, k], color=_COLOURS[k], lw=1.2, label=label)
+        below.plot(theta, measured.tail_ratio[:, k], color=COLOURS[k], lw=1.2, label=label)
     below.axhline(1.0, color="0.6", lw=0.7)
     below.set_ylabel("survival / exact")
     below.ticklabel_format(axis="y", useOffset=False)
@@ -98,15 +99,15 @@ def _map_distance(report: Report, measured: MapDistance) -> Figure:
 
 def _sampled_distance(report: Report) -> Figure:
     """Distances of the pools, with the range in which those of exact ones lie."""
-    figure = _figure()
+    figure = figure_of_height()
     axes = figure.add_subplot()
     root = np.sqrt(report.settings.pooled)
     low, middle, high = special.kolmogi([0.975, 0.5, 0.025]) / root
     axes.axhspan(low, high, color="0.88", label="95 % of exact samples")
     axes.axhline(middle, color="0.6", lw=0.8)
-    axes.axhline(report.visible_distance, color=_COLOURS[1], ls="--", lw=1.0, label="would be seen")
+    axes.axhline(report.visible_distance, color=COLOURS[1], ls="--", lw=1.0, label="would be seen")
     distances = [test.deviation for test in report.pooled_distances]
-    axes.plot(report.theta, distances, "o", ms=3.5, color=_COLOURS[0], label="measured")
+    axes.plot(report.theta, distances, "o", ms=3.5, color=COLOURS[0], label="measured")
     axes.set_yscale("log")
     axes.set_ylim(0.5 * low, max(3.0 * report.visible_distance, 3.0 * max(distances)))
     axes.set_ylabel(r"$D = \sup\,|F_n - F_\mathrm{exact}|$")
@@ -118,7 +119,7 @@ def _sampled_distance(report: Report) -> Figure:
 
 def _p_values(report: Report) -> Figure:
     """Distribution of the p-values of single samples, and pooled ones over temperature."""
-    figure = _figure(6.4)
+    figure = figure_of_height(6.4)
     above, below = figure.subplots(2)
     singles = report.single_samples
     place = np.linspace(0.0, 1.0, 400)
@@ -126,8 +127,8 @@ def _p_values(report: Report) -> Figure:
     band = float(special.kolmogi(0.05)) / np.sqrt(count)
     above.axhspan(-band, band, color="0.88", label="95 % of uniform ones")
     for values, name, colour in (
-        (singles.ks_p_value, "Kolmogorov-Smirnov", _COLOURS[0]),
-        (singles.ad_p_value, "Anderson-Darling", _COLOURS[1]),
+        (singles.ks_p_value, "Kolmogorov-Smirnov", COLOURS[0]),
+        (singles.ad_p_value, "Anderson-Darling", COLOURS[1]),
     ):
         below_place = np.searchsorted(np.sort(values, axis=None), place, side="right") / count
         above.plot(place, below_place - place, color=colour, lw=1.1, label=name)
@@ -138,7 +139,7 @@ def _p_values(report: Report) -> Figure:
     above.legend(fontsize=8, frameon=False)
     above.tick_params(which="both", direction="in", top=True, right=True)
     shown = []
-    for subject, marker, colour in (("KS", "o", _COLOURS[0]), ("AD", "s", _COLOURS[1])):
+    for subject, marker, colour in (("KS", "o", COLOURS[0]), ("AD", "s", COLOURS[1])):
         pooled = [t for t in report.tests if (t.family, t.subject) == ("pooled", subject)]
         p_values = np.maximum([test.p_value for test in pooled], _FLOOR)
         shown.append(np.min(p_values))
@@ -156,7 +157,7 @@ def _p_values(report: Report) -> Figure:
 
 def _moments(report: Report) -> Figure:
     """Moments as normal scores of their p-values, with the sign of the deviation."""
-    figure = _figure()
+    figure = figure_of_height()
     axes = figure.add_subplot()
     axes.axhspan(-2.0, 2.0, color="0.9")
     largest = 0.0
@@ -167,7 +168,7 @@ def _moments(report: Report) -> Figure:
         chosen = [t for t in report.tests if (t.family, t.subject) == ("moments", name)]
         scores = [_score(test.deviation, test.p_value) for test in chosen]
         largest = max(largest, *np.abs(scores))
-        axes.plot(report.theta, scores, "osD^v"[k], ms=3.2, color=_COLOURS[k], label=name)
+        axes.plot(report.theta, scores, "osD^v"[k], ms=3.2, color=COLOURS[k], label=name)
     # Room for the legend above; a sampler that is far off needs a logarithmic scale.
     if largest < 2.0 * limit:
         axes.set_ylim(-1.2 * max(limit, largest), 1.6 * max(limit, largest))
@@ -187,7 +188,7 @@ def _score(deviation: float, p_value: float) -> float:
 
 def _tails(report: Report) -> Figure:
     """Survival over exact with 95 % Poisson intervals, one panel per decade."""
-    figure = _figure(6.0)
+    figure = figure_of_height(6.0)
     panels = np.atleast_1d(figure.subplots(2, 2, sharex=True)).ravel()
     for k, (axes, probability) in enumerate(zip(panels, TAIL_PROBABILITIES, strict=True)):
         expected = probability * report.settings.pooled
@@ -201,7 +202,7 @@ def _tails(report: Report) -> Figure:
             fmt="o",
             ms=2.5,
             lw=0.7,
-            color=_COLOURS[k],
+            color=COLOURS[k],
         )
         axes.axhline(1.0, color="0.5", lw=0.8)
         axes.set_title(f"survival $10^{{{round(np.log10(probability))}}}$", fontsize=9)
@@ -214,7 +215,7 @@ def _tails(report: Report) -> Figure:
 
 def _all_tests(report: Report) -> Figure:
     """Every p-value against the one expected at its rank, by family."""
-    figure = _figure(4.2)
+    figure = figure_of_height(4.2)
     axes = figure.add_subplot()
     p_values = np.maximum([test.p_value for test in report.tests], _FLOOR)
     order = np.argsort(p_values)
@@ -227,7 +228,7 @@ def _all_tests(report: Report) -> Figure:
             p_values[order[mine]],
             "o",
             ms=3.0,
-            color=_COLOURS[k % len(_COLOURS)],
+            color=COLOURS[k % len(COLOURS)],
             label=family,
         )
     ends = np.array([expected[0], 1.0])

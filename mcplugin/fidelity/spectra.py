@@ -36,7 +36,7 @@ _MANY = 2500.0
 # Hypergeometric probabilities farther than this from the mean are below 1e-30.
 _FAR = 12.0
 # A difference counts as visible if it would be found with this probability.
-_POWER = 0.9
+POWER = 0.9
 
 
 @dataclass(frozen=True)
@@ -119,6 +119,8 @@ class View:
         and its standard error.
     drift_p_value, drift_p_adjusted : float
         Probability of a larger drift if both runs follow one law; and adjusted.
+    drift_visible : float
+        The smallest drift that would have been called significant with probability 0.9.
     """
 
     name: str
@@ -132,6 +134,7 @@ class View:
     drift_error: float
     drift_p_value: float
     drift_p_adjusted: float
+    drift_visible: float
 
     @property
     def p_value(self) -> float:
@@ -417,7 +420,8 @@ def _view(
     expected_error = _relative_error(counts.sum(axis=0) / sum(settings.photons), settings.photons)
     # The level that the least p-value of the view has to reach.
     level = settings.false_alarm / (views * p_values.size)
-    visible = (stats.norm.isf(level / 2.0) + stats.norm.ppf(_POWER)) * expected_error
+    sigmas = float(stats.norm.isf(level / 2.0) + stats.norm.ppf(POWER))
+    visible = sigmas * expected_error
     bands = tuple(
         Band(
             part=parts[row],
@@ -447,6 +451,7 @@ def _view(
         drift_error=drift_error,
         drift_p_value=drift_p_value,
         drift_p_adjusted=float(adjusted[-1]),
+        drift_visible=sigmas * drift_error,
     )
 
 

@@ -509,7 +509,15 @@ def test_the_help_of_each_command_has_an_example(arguments, example):
 def test_the_help_lists_the_commands_and_the_version_is_told():
     """``mcplugin --help`` and ``--version`` do what they do everywhere."""
     listing = call("--help").stdout
-    assert set(main.commands) == {"run", "samplers", "train", "export", "validate", "config"}
+    assert set(main.commands) == {
+        "run",
+        "compare",
+        "samplers",
+        "train",
+        "export",
+        "validate",
+        "config",
+    }
     assert all(f"\n  {command} " in listing for command in main.commands)
     assert version("mcplugin") in call("--version").stdout
 

@@ -1,0 +1,42 @@
+"""The machine and the versions behind a measured figure."""
+
+import os
+import platform
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+from mcplugin.transport.simulation import available_cores
+
+_PROCESSORS = Path("/proc/cpuinfo")
+
+
+def machine() -> dict[str, str | int]:
+    """Processor, cores that this process may use, and versions.
+
+    Returns
+    -------
+    dict
+        ``processor``, ``cores``, ``python``, and a version per package that speed depends on.
+    """
+    return {
+        "processor": _processor(),
+        "cores": available_cores(),
+        "python": platform.python_version(),
+        **{package: version(package) for package in ("mcplugin", "numpy", "scipy", "numba")},
+    }
+
+
+def now() -> str:
+    """The time in UTC as ISO 8601 writes it, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _processor() -> str:
+    """The processor's name as Linux tells it, or what Python knows elsewhere."""
+    if os.access(_PROCESSORS, os.R_OK):
+        for line in _PROCESSORS.read_text(encoding="utf-8").splitlines():
+            name, _, value = line.partition(":")
+            if name.strip() == "model name":
+                return value.strip()
+    return platform.processor() or platform.machine()
