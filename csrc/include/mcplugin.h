@@ -8,7 +8,7 @@
  *
  * Every function that can fail returns MCP_OK (0) or a status above 0. A call that fails leaves
  * its output arrays as they were. The library keeps no global state, never prints, never exits, and
- * allocates memory in mcp_sampler_create alone.
+ * allocates memory in mcp_sampler_create alone ("torch:..." samplers also while they draw).
  *
  * Threads: a sampler is immutable and may be used by any number of threads at once; a mcp_rng
  * belongs to one thread at a time.
@@ -56,11 +56,13 @@ typedef struct mcp_rng {
 } mcp_rng;
 
 /*
- * Create a sampler from its description:
+ * Create a sampler from its description. The environment variable MCPLUGIN_ISA (avx512, avx2,
+ * generic) holds it to an instruction set, or to the best one that this processor has below it.
+ *
  *   "gan"             the generative network, with the weights compiled into the library
  *   "gan:FILE"        the same with weights written by `mcplugin export --format c`
  *   "gan-exact"       draws of the network made exact by rejection against the true density;
- *   "gan-exact:FILE"    bad weights make it slower, never wrong
+ *   "gan-exact:FILE"    bad weights make it slower; those that nothing bounds are refused
  *   "rejection"       exact rejection of Zenitani & Nakano (2022, Phys. Plasmas 29, 113904)
  *   "torch:cpu"       the network as TorchScript through an embedded Python, on the processor
  *   "torch:cuda"      or on a GPU ("torch:cuda:1" ...)

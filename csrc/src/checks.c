@@ -37,7 +37,7 @@ int mcp_check_theta(const mcp_sampler *sampler, const double *theta, size_t n_th
     if (outside >> 63 == 0)
         return MCP_OK;
     size_t i = 0;
-    while (theta[i] >= sampler->theta_lo && theta[i] <= sampler->theta_hi)
+    while (i + 1 < n_theta && theta[i] >= sampler->theta_lo && theta[i] <= sampler->theta_hi)
         i++;
     return mcp_fail(MCP_ERROR_THETA,
                     "theta[%zu] = %g is outside %g to %g, where this sampler is valid: theta is "

@@ -17,8 +17,11 @@ const kernels *mcp_select_kernels(void) {
     possible[count++] = &mcp_kernels_generic;
 
     const char *wanted = getenv("MCPLUGIN_ISA");
-    for (size_t i = 0; wanted != NULL && i < count; i++)
+    if (wanted == NULL || *wanted == '\0')
+        return possible[0];
+    for (size_t i = 0; i < count; i++)
         if (strcmp(possible[i]->instruction_set, wanted) == 0)
             return possible[i];
-    return possible[0];
+    const int is_a_name = strcmp(wanted, "avx512") == 0 || strcmp(wanted, "avx2") == 0;
+    return is_a_name ? possible[0] : NULL;
 }

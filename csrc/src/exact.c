@@ -5,7 +5,13 @@
 #define SQRT_TWO_OVER_PI 0.797884560802865355880
 
 /* Intervals of r in which extrema of the ratio are searched. */
-#define INTERVALS 256
+#define INTERVALS 320
+
+/* Slopes of hidden units times the interval: what varies faster could hide between two of them. */
+#define STEEPEST 0.25
+
+/* About the inverse of the least acceptance. */
+#define LARGEST_BOUND 100.0
 
 /* ---- Densities ---- */
 
@@ -172,10 +178,9 @@ static extrema extrema_over_cell(const extrema at[3]) {
                      fmax(at[0].highest, fmax(at[1].highest, at[2].highest)) + 0.25 * up};
 }
 
-/* Whether features of the map are wider than the steps in which extrema are searched. */
-static int resolved(const folded_map *folded, double tail_radius) {
+static int is_smooth(const folded_map *folded, double tail_radius) {
     for (size_t j = 0; j < folded->units; j++)
-        if (fabs(folded->parameters[j]) * tail_radius > INTERVALS)
+        if (fabs(folded->parameters[j]) * tail_radius > STEEPEST * INTERVALS)
             return 0;
     return 1;
 }
@@ -198,17 +203,22 @@ int mcp_envelope_build(exact_envelope *envelope, const thermal_map *map, double 
                 fmin(fmax(start + 0.5 * place * (end - start), map->theta_lo), map->theta_hi);
             folded_map folded;
             mcp_generator_fold(map, theta, &folded);
-            if (!resolved(&folded, tail_radius))
+            if (!is_smooth(&folded, tail_radius))
                 return mcp_fail(MCP_ERROR_WEIGHTS,
                                 "%s is too rough at theta = %g to be made exact: a unit's slope "
                                 "exceeds %g",
-                                name, theta, INTERVALS / tail_radius);
+                                name, theta, STEEPEST * INTERVALS / tail_radius);
             at[place] = extrema_over_radius(&folded, tail_radius);
             if (!(at[place].lowest > 0.0 && at[place].highest < HUGE_VAL))
                 return mcp_fail(MCP_ERROR_WEIGHTS,
                                 "%s gives a four-velocity that falls with the latent radius at "
                                 "theta = %g: it cannot be made exact",
                                 name, theta);
+            if (at[place].highest > LARGEST_BOUND)
+                return mcp_fail(MCP_ERROR_WEIGHTS,
+                                "%s is so far from exact at theta = %g that less than one draw in "
+                                "%g would be accepted: train it further",
+                                name, theta, LARGEST_BOUND);
         }
         const extrema over = extrema_over_cell(at);
         envelope->bound[cell] = over.highest;

@@ -54,7 +54,10 @@ extern const kernels mcp_kernels_avx2;
 extern const kernels mcp_kernels_avx512;
 #endif
 
-/* The fastest of them that this processor runs, or the slower one that MCPLUGIN_ISA names. */
+/*
+ * The fastest of them that this processor runs, or the slower one that MCPLUGIN_ISA names; NULL if
+ * what it names is no instruction set.
+ */
 const kernels *mcp_select_kernels(void);
 
 #endif

@@ -62,6 +62,9 @@ static int fill_in(mcp_sampler *sampler, const char *spec, const weight_bytes *w
             continue;
         sampler->kind = spec_forms[i].kind;
         sampler->kernels = mcp_select_kernels();
+        if (sampler->kernels == NULL)
+            return mcp_fail(MCP_ERROR_ARGUMENT,
+                            "the environment's MCPLUGIN_ISA is not avx512, avx2 or generic");
         switch (sampler->kind) {
         case REJECTION:
             sampler->theta_lo = MCP_REJECTION_THETA_LO;

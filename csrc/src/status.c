@@ -2,6 +2,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 /* Like errno: per thread, so that no thread ever reads another one's failure. */
 static _Thread_local char failure[512];
@@ -9,8 +10,11 @@ static _Thread_local char failure[512];
 int mcp_fail(int status, const char *format, ...) {
     va_list values;
     va_start(values, format);
-    vsnprintf(failure, sizeof failure, format, values);
+    /* Aside first: one of the values may be the last failure itself. */
+    char sentence[sizeof failure];
+    vsnprintf(sentence, sizeof sentence, format, values);
     va_end(values);
+    memcpy(failure, sentence, sizeof failure);
     return status;
 }
 

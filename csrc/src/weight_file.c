@@ -70,17 +70,20 @@ int mcp_generator_read(thermal_map *read, const unsigned char *bytes, size_t siz
                         name, (unsigned long long)version);
     const size_t n = (size_t)read_unsigned(bytes + 12, 4);
     const size_t k = (size_t)read_unsigned(bytes + 16, 4);
-    if (n < 1 || n > MCP_MAX_UNITS || k < 1 || k > MCP_MAX_CONDITIONING ||
-        read_unsigned(bytes + 20, 4) != 0)
+    if (read_unsigned(bytes + 20, 4) != 0)
+        return mcp_fail(MCP_ERROR_WEIGHTS, "%s is damaged: a field that must be 0 is not", name);
+    if (n < 1 || n > MCP_MAX_UNITS || k < 1 || k > MCP_MAX_CONDITIONING)
         return mcp_fail(MCP_ERROR_WEIGHTS,
                         "%s has %zu units and %zu conditioning functions, 1 to %d and 1 to %d are "
                         "possible",
                         name, n, k, MCP_MAX_UNITS, MCP_MAX_CONDITIONING);
     const size_t count = 3 * n + 1;
     const size_t expected = HEADER + TRAILER + 8 * (2 + (k + 1) * count + k);
-    if (size != expected || read_unsigned(bytes + 24, 8) != expected)
-        return mcp_fail(MCP_ERROR_WEIGHTS, "%s is %zu bytes long, not %zu: it was cut or extended",
-                        name, size, expected);
+    const uint64_t stated = read_unsigned(bytes + 24, 8);
+    if (size != expected || stated != expected)
+        return mcp_fail(MCP_ERROR_WEIGHTS,
+                        "%s is %zu bytes long and says %llu, not %zu: it was cut or extended", name,
+                        size, (unsigned long long)stated, expected);
     if (crc32(bytes, size - TRAILER) != read_unsigned(bytes + size - TRAILER, 4))
         return mcp_fail(MCP_ERROR_WEIGHTS, "%s is damaged (CRC-32): export the weights again",
                         name);

@@ -8,7 +8,7 @@ from scipy import stats
 
 from mcplugin import get_sampler, native, random_streams
 from mcplugin.electrons import maxwell_juttner as mj
-from mcplugin.errors import MissingPackageError, WeightsError
+from mcplugin.errors import InputError, MissingPackageError, WeightsError
 from mcplugin.fidelity import exact_cdf, ks_test
 from mcplugin.learning.c_form import c_form
 from mcplugin.learning.radial_map import ThermalMap, thermal_map
@@ -75,6 +75,13 @@ class Made:
     def acceptance(self, theta):
         """Computed by the library."""
         return self.library.acceptance(self.handle, theta)
+
+
+def test_an_unknown_instruction_set_is_refused(monkeypatch):
+    """A misspelt one does not silently become another."""
+    monkeypatch.setenv("MCPLUGIN_ISA", "avx-512")
+    with pytest.raises(InputError, match="MCPLUGIN_ISA"):
+        get_sampler("gan-native")
 
 
 @pytest.mark.parametrize("name", INSTRUCTION_SETS)
@@ -255,6 +262,9 @@ def test_what_cannot_be_made_exact_is_refused(reference):
     with pytest.raises(WeightsError, match="falls with the latent radius"):
         Made("gan-exact", as_bytes(falling))
     Made("gan", as_bytes(falling))
+    hopeless = altered(reference, amplitudes=0.0, bias=-40.0)
+    with pytest.raises(WeightsError, match="one draw in 100"):
+        Made("gan-exact", as_bytes(hopeless))
     with pytest.raises(WeightsError, match="too rough"):
         Made("gan-exact", as_bytes(altered(reference, slopes=100.0)))
 
