@@ -8,7 +8,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --constraint constraints.txt --e
 BUILT_FROM := pyproject.toml setup.py constraints.txt mcplugin/learning/c_form.py \
               $(shell find csrc weights -type f -not -path '*/__pycache__/*')
 
-.PHONY: run test lint bench train clean
+.PHONY: run test lint docs bench train clean
 
 run: $(VENV)/.package
 	$(BIN)/mcplugin run examples/cygnus_x1.toml --out $(OUT)/cygnus_x1 --overwrite
@@ -21,6 +21,9 @@ lint: $(VENV)/.development
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	find csrc bench tests -name '*.[ch]' -exec $(BIN)/clang-format --dry-run --Werror {} +
+
+docs: $(VENV)/.docs
+	$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going docs docs/_build/html
 
 bench: $(VENV)/.development
 	$(BIN)/python -m pytest bench --benchmark-only --benchmark-columns=min,median,rounds
@@ -40,6 +43,10 @@ $(VENV)/.development: $(BUILT_FROM) | $(VENV)/bin/python
 	$(INSTALL) '.[test,lint,torch]'
 	touch $(VENV)/.package $@
 
+$(VENV)/.docs: $(BUILT_FROM) | $(VENV)/bin/python
+	$(INSTALL) '.[docs]'
+	touch $(VENV)/.package $@
+
 clean:
-	rm -rf $(VENV) $(OUT) build *.egg-info mcplugin/native/lib mcplugin/native/include \
+	rm -rf $(VENV) $(OUT) build docs/_build *.egg-info mcplugin/native/lib mcplugin/native/include \
 	    mcplugin/native/fortran

@@ -52,7 +52,7 @@ def compare(
     Parameters
     ----------
     config, samplers, photons, rounds, seed, threads, progress
-        As for :func:`take_turns`; at least two samplers.
+        As for :func:`~mcplugin.fidelity.turns.take_turns`; at least two samplers.
     reference : str, optional
         Label of the sampler that the others are compared with; by default the first.
     false_alarm : float
@@ -66,7 +66,8 @@ def compare(
     Raises
     ------
     ConfigurationError, UnknownSamplerError, ThetaRangeError, InputError
-        As :func:`take_turns`; or if there are too few photons for a single band of energies.
+        As :func:`~mcplugin.fidelity.turns.take_turns`; or if there are too few photons
+        for a single band of energies.
     """
     if isinstance(samplers, str) or len(samplers) < 2:
         raise InputError(f"samplers = {samplers!r} must be at least two, to be compared")

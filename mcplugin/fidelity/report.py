@@ -40,7 +40,7 @@ _SIGMAS = float(special.ndtri(_CONFIDENCE))
 
 @dataclass(frozen=True)
 class Settings:
-    """What was asked for; see :func:`mcplugin.fidelity.validate`."""
+    """What was asked for; see :func:`~mcplugin.fidelity.validation.validate`."""
 
     draws: int
     pooled: int
@@ -79,7 +79,7 @@ def _versions() -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Report:
-    """What :func:`mcplugin.fidelity.validate` gives.
+    """What :func:`~mcplugin.fidelity.validation.validate` gives.
 
     Attributes
     ----------

@@ -242,7 +242,7 @@ def take_turns(
     Parameters
     ----------
     config : path, mapping or Configuration
-        As for :func:`mcplugin.simulate`.
+        As for :func:`~mcplugin.transport.simulation.simulate`.
     samplers : sequence of str or ElectronVelocitySampler
         Tags, or samplers themselves. The same one twice makes a control.
     photons : int, optional

@@ -81,7 +81,7 @@ def validate(
     Parameters
     ----------
     sampler : str or ElectronVelocitySampler
-        A tag as for :func:`mcplugin.get_sampler`, or the sampler itself.
+        A tag as for :func:`~mcplugin.samplers.base.get_sampler`, or the sampler itself.
     draws : int
         Size of a single sample, 100 to 1e6.
     pooled : int

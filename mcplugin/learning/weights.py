@@ -29,7 +29,7 @@ class Weights:
     Attributes
     ----------
     tensors : dict of str to float64 arrays
-        Parameters by name; see :mod:`mcplugin.samplers.radial_map` for what they mean.
+        Parameters by name; see :mod:`mcplugin.learning.radial_map` for what they mean.
     card : dict
         Architecture, range of validity, training, measured distances.
     """

@@ -2,8 +2,9 @@
 
 A sampler is immutable once constructed, shared between threads, and draws one electron per random
 stream; a draw depends on its own stream and temperature alone. To write one, derive from
-:class:`ElectronVelocitySampler`, set ``name`` and ``theta_range``, implement :meth:`fill`, and
-register the class under the entry-point group ``mcplugin.samplers``.
+:class:`ElectronVelocitySampler`, set ``name`` and ``theta_range``, implement
+:meth:`~ElectronVelocitySampler.fill`, and register the class under the entry-point group
+``mcplugin.samplers``.
 """
 
 import difflib

@@ -100,8 +100,8 @@ def scatter(
     theta : float
         Electron temperature kT/(mₑc²).
     electrons : ElectronSource
-        Usually an :class:`~mcplugin.ElectronVelocitySampler`; asked again for each photon whose
-        electron was refused by the Klein-Nishina cross-section.
+        Usually an :class:`~mcplugin.samplers.base.ElectronVelocitySampler`; asked again for each
+        photon whose electron was refused by the Klein-Nishina cross-section.
     streams : (n, 2) uint64 array
         Random streams, advanced in place.
 

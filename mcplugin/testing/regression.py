@@ -79,7 +79,8 @@ class SpectrumRegression:
         ----------
         spectrum : Spectrum, Result, Histogram or mapping
             A run of mcplugin, or the arrays of any code: a mapping with the entries of
-            :class:`Histogram`, ``edges``, ``counts`` and ``photons`` at least.
+            :class:`~mcplugin.testing.histogram.Histogram`, ``edges``, ``counts`` and ``photons``
+            at least.
         name : str
             Of the baseline, in the folder that the fixture `spectrum_baseline_folder` gives.
         false_alarm : float

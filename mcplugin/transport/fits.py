@@ -37,7 +37,7 @@ _KEYWORDS = {
 
 
 def spectrum_table(spectrum: Spectrum) -> QTable:
-    """The spectrum as a table with units; see :meth:`Spectrum.to_table`."""
+    """The spectrum as a table; see :meth:`~mcplugin.transport.spectrum.Spectrum.to_table`."""
     return QTable(
         {
             "ENERG_LO": spectrum.energy_lo * units.keV,
@@ -67,7 +67,7 @@ def write_spectrum(spectrum: Spectrum, path: str | os.PathLike[str], overwrite: 
 
 
 def read_spectrum(path: str | os.PathLike[str]) -> Spectrum:
-    """Read the file back; see :meth:`Spectrum.read`."""
+    """Read the file back; see :meth:`~mcplugin.transport.spectrum.Spectrum.read`."""
     try:
         content = io.BytesIO(Path(path).read_bytes())
         # A wrong checksum or a truncated table is only a warning to astropy.
