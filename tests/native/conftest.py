@@ -43,8 +43,11 @@ class Installed:
 
     @property
     def environment(self) -> dict[str, str]:
-        """Environment in which ``sys.executable`` imports this package and no other."""
-        return {**os.environ, "PYTHONPATH": str(self.site)}
+        """Environment in which ``sys.executable`` imports this package and no other.
+
+        Programs that embed Python find its other packages by VIRTUAL_ENV, as after ``activate``.
+        """
+        return {**os.environ, "PYTHONPATH": str(self.site), "VIRTUAL_ENV": sys.prefix}
 
     def python(self, *arguments: str) -> str:
         """Run Python with this package, away from the source tree, and give what it prints."""
