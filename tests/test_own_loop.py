@@ -6,6 +6,7 @@ transport, which knows a photon's radius and one cosine only.
 """
 
 import importlib.util
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -24,8 +25,11 @@ def own_loop():
     """The example, imported from its file."""
     specification = importlib.util.spec_from_file_location("own_loop", PATH)
     module = importlib.util.module_from_spec(specification)
+    # By its name numba finds the module again when it loads what an earlier session compiled.
+    sys.modules["own_loop"] = module
     specification.loader.exec_module(module)
-    return module
+    yield module
+    del sys.modules["own_loop"]
 
 
 @pytest.fixture(scope="module")
