@@ -119,18 +119,6 @@ static inline doubles radius_square(generators *lanes) {
     return twice_gamma * (v + (1.0 - v) * sine_square(azimuth));
 }
 
-/*
- * Single precision for the learned part. What lies between the last draw and the end of a full
- * register must be a number, too.
- */
-static void round_radii(draw_block *block, size_t count, size_t drawn) {
-    for (size_t i = drawn; i < count || i % MCP_FLOAT_LANES != 0; i++)
-        block->radius_square[i] = 1.0;
-    for (size_t i = 0; i < count; i += MCP_FLOAT_LANES)
-        for (size_t lane = 0; lane < MCP_FLOAT_LANES; lane++)
-            block->radius_square_single[i + lane] = (float)block->radius_square[i + lane];
-}
-
 static void draw_radii(uint64_t state[16], size_t count, draw_block *block) {
     for (size_t lane = 0; lane < 8; lane += MCP_LANES) {
         generators lanes = {load_words(&state[lane]), load_words(&state[8 + lane])};
@@ -139,7 +127,6 @@ static void draw_radii(uint64_t state[16], size_t count, draw_block *block) {
         store_words(&state[lane], lanes.first);
         store_words(&state[8 + lane], lanes.second);
     }
-    round_radii(block, count, (count + 7) / 8 * 8);
 }
 
 /* Run a step for the streams of a full register, or of what is left of one. */
@@ -166,7 +153,6 @@ static void draw_radii(uint64_t state[16], size_t count, draw_block *block) {
 static void draw_radii_from_streams(uint64_t *streams, size_t count, draw_block *block) {
     FOR_STREAMS(streams, count, lanes, i,
                 store_doubles(&block->radius_square[i], radius_square(&lanes)));
-    round_radii(block, count, (count + MCP_LANES - 1) / MCP_LANES * MCP_LANES);
 }
 
 /* ---- Uniform numbers, for those who accept or refuse ---- */
@@ -217,9 +203,15 @@ static inline void store_four_velocity(draw_block *block, size_t i, floats m,
  * and u. The last one is part of the loop of M, but a register behind: its square roots take long
  * and leave the processor free for the next units. Blocks have at least one draw.
  */
-static inline void latent_radii(const draw_block *block, size_t count, float *radius) {
+static inline void latent_radii(draw_block *block, size_t count, float *radius) {
+    /* Up to the end of a full register there must be numbers, too. */
+    for (size_t i = count; i % MCP_FLOAT_LANES != 0; i++)
+        block->radius_square[i] = 1.0;
+    for (size_t i = 0; i < count; i += MCP_FLOAT_LANES)
+        for (size_t lane = 0; lane < MCP_FLOAT_LANES; lane++)
+            radius[i + lane] = (float)block->radius_square[i + lane];
     for (size_t i = 0; i < count; i += MCP_FLOAT_LANES) {
-        const floats square = load_floats(&block->radius_square_single[i]);
+        const floats square = load_floats(&radius[i]);
         store_floats(&radius[i], square * inverse_root(square));
     }
 }
@@ -319,27 +311,17 @@ static void map_each_theta(const thermal_map *map, size_t count, draw_block *blo
 
 /* ---- Directions ---- */
 
-/* sin(πw)/w and cos(πw) for |w| <= ½ in powers of w², to the last digits of a double. */
-static inline doubles sine_over(doubles z) {
+/*
+ * The series of sin(πw)/w (first = π, offset = 2) and cos(πw) (first = 1, offset = 1) in powers of
+ * z = w² for |w| <= ½, to the last digits of a double.
+ */
+static inline doubles circular_series(doubles z, double first, int offset) {
     doubles q = every_double(0.0);
     double terms[10];
-    double term = PI;
+    double term = first;
     for (int k = 0; k < 10; k++) {
         terms[k] = term;
-        term *= -PI * PI / ((2.0 * k + 2.0) * (2.0 * k + 3.0));
-    }
-    for (int k = 9; k >= 0; k--)
-        q = q * z + terms[k];
-    return q;
-}
-
-static inline doubles cosine_of(doubles z) {
-    doubles q = every_double(0.0);
-    double terms[10];
-    double term = 1.0;
-    for (int k = 0; k < 10; k++) {
-        terms[k] = term;
-        term *= -PI * PI / ((2.0 * k + 1.0) * (2.0 * k + 2.0));
+        term *= -PI * PI / ((2.0 * k + offset) * (2.0 * k + offset + 1.0));
     }
     for (int k = 9; k >= 0; k--)
         q = q * z + terms[k];
@@ -352,8 +334,8 @@ static void point(uint64_t state[16], size_t count, const double *u, double *u3)
         for (size_t row = lane; row < (count + 7) / 8 * 8; row += 8) {
             const doubles height = uniforms(next_bits(&lanes));
             const doubles w = uniforms(next_bits(&lanes)) - 0.5;
-            const doubles sine = w * sine_over(w * w);
-            const doubles cosine = cosine_of(w * w);
+            const doubles sine = w * circular_series(w * w, PI, 2);
+            const doubles cosine = circular_series(w * w, 1.0, 1);
             /* Twice the angle πw covers the whole circle. */
             double axis[MCP_LANES], across[MCP_LANES], along_x[MCP_LANES], along_y[MCP_LANES];
             store_doubles(axis, 2.0 * height - 1.0);

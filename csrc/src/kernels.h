@@ -15,7 +15,6 @@
 
 typedef struct draw_block {
     alignas(64) double radius_square[MCP_BLOCK];
-    alignas(64) float radius_square_single[MCP_BLOCK];
     alignas(64) double theta[MCP_BLOCK];
     alignas(64) double u[MCP_BLOCK];
 } draw_block;

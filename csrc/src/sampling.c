@@ -30,6 +30,20 @@ static int draw_with_torch(const mcp_sampler *sampler, mcp_rng *rng, size_t n, c
     return status;
 }
 
+static void draw(const mcp_sampler *sampler, source from, size_t n, const double *theta,
+                 size_t n_theta, double *u) {
+    temperatures at;
+    draw_block block;
+    mcp_prepare(sampler, theta, n_theta, &at);
+    for (size_t first = 0; first < n; first += MCP_BLOCK) {
+        const size_t count = mcp_block_size(first, n);
+        mcp_draw_block(sampler, &at, from, first, count, &block);
+        memcpy(u + first, block.u, count * sizeof *u);
+        if (from.is_rows)
+            from.state += 2 * count;
+    }
+}
+
 int mcp_sample_four_velocity(const mcp_sampler *sampler, mcp_rng *rng, size_t n,
                              const double *theta, size_t n_theta, double *u) {
     const span spans[] = {
@@ -48,15 +62,7 @@ int mcp_sample_four_velocity(const mcp_sampler *sampler, mcp_rng *rng, size_t n,
         free(drawn);
         return MCP_OK;
     }
-    temperatures at;
-    draw_block block;
-    mcp_prepare(sampler, theta, n_theta, &at);
-    const source from = {rng->state, 0};
-    for (size_t first = 0; first < n; first += MCP_BLOCK) {
-        const size_t count = mcp_block_size(first, n);
-        mcp_draw_block(sampler, &at, from, first, count, &block);
-        memcpy(u + first, block.u, count * sizeof *u);
-    }
+    draw(sampler, (source){rng->state, 0}, n, theta, n_theta, u);
     return MCP_OK;
 }
 
@@ -104,13 +110,6 @@ int mcp_sample_streams(const mcp_sampler *sampler, uint64_t *streams, size_t n, 
         return status;
     if (sampler->kind == TORCH)
         return mcp_fail(MCP_ERROR_UNSUPPORTED, "torch samplers draw from a mcp_rng alone");
-    temperatures at;
-    draw_block block;
-    mcp_prepare(sampler, theta, n_theta, &at);
-    for (size_t first = 0; first < n; first += MCP_BLOCK) {
-        const size_t count = mcp_block_size(first, n);
-        mcp_draw_block(sampler, &at, (source){streams + 2 * first, 1}, first, count, &block);
-        memcpy(u + first, block.u, count * sizeof *u);
-    }
+    draw(sampler, (source){streams, 1}, n, theta, n_theta, u);
     return MCP_OK;
 }

@@ -24,16 +24,6 @@ static int check_radius_square(size_t i, double radius_square) {
                           i, sqrt(radius_square), MCP_MAX_RADIUS);
 }
 
-/* u of a block whose radius_square is set. */
-static void map_squares(const mcp_sampler *sampler, const temperatures *at, size_t first,
-                        size_t count, draw_block *block) {
-    for (size_t i = count; i < (count + 15) / 16 * 16; i++)
-        block->radius_square[i] = 1.0;
-    for (size_t i = 0; i < (count + 15) / 16 * 16; i++)
-        block->radius_square_single[i] = (float)block->radius_square[i];
-    mcp_map_block(sampler, at, first, count, block);
-}
-
 static double square_of(const double *z) { return z[0] * z[0] + z[1] * z[1] + z[2] * z[2]; }
 
 int mcp_transform(const mcp_sampler *sampler, size_t n, const double *theta, size_t n_theta,
@@ -70,7 +60,7 @@ int mcp_transform(const mcp_sampler *sampler, size_t n, const double *theta, siz
         for (size_t i = 0; i < count; i++)
             block.radius_square[i] = square_of(z3 + 3 * (first + i));
         if (mapped == NULL)
-            map_squares(sampler, &at, first, count, &block);
+            mcp_map_block(sampler, &at, first, count, &block);
         else
             memcpy(block.u, mapped + first, count * sizeof *mapped);
         for (size_t i = 0; i < count; i++) {
@@ -104,7 +94,7 @@ int mcp_transform_radius(const mcp_sampler *sampler, size_t n, const double *the
         const size_t count = mcp_block_size(first, n);
         for (size_t i = 0; i < count; i++)
             block.radius_square[i] = radius[first + i] * radius[first + i];
-        map_squares(sampler, &at, first, count, &block);
+        mcp_map_block(sampler, &at, first, count, &block);
         memcpy(u + first, block.u, count * sizeof *u);
     }
     return MCP_OK;
