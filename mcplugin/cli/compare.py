@@ -1,14 +1,13 @@
 """``mcplugin compare``: one source with several samplers, as a page with a verdict."""
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from mcplugin.cli.output_folder import output_folder
+from mcplugin.cli.progress import photon_bar
 from mcplugin.cli.refusal import Refusal, WholeNumber
 from mcplugin.cli.run import INTERRUPTED
 from mcplugin.cli.validate import TOLD_APART
@@ -17,7 +16,6 @@ from mcplugin.transport import Configuration
 
 if TYPE_CHECKING:
     from mcplugin.fidelity.comparison import Comparison
-    from mcplugin.fidelity.turns import Progress
 
 
 @click.command(
@@ -84,7 +82,7 @@ def compare(
         Configuration.load(config)
         with (
             output_folder(folder, Comparison.FILES, overwrite) as unfinished,
-            _progress_bar(quiet) as progress,
+            photon_bar(quiet) as bar,
         ):
             comparison = compared(
                 config,
@@ -94,7 +92,7 @@ def compare(
                 rounds=rounds,
                 seed=seed,
                 threads=threads,
-                progress=progress,
+                progress=bar and (lambda running, done, total: bar(done, total, running)),
             )
             comparison.write(unfinished)
     except McpluginError as error:
@@ -126,23 +124,3 @@ def _summary(comparison: "Comparison", folder: Path) -> str:
         f"{'written':<{width}} {', '.join(str(folder / name) for name in comparison.FILES[:2])}",
     ]
     return "\n".join(lines)
-
-
-@contextmanager
-def _progress_bar(quiet: bool) -> Iterator["Progress | None"]:
-    """A bar over the photons of all samplers on a terminal; nothing in a pipe."""
-    if quiet or not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (BarColumn(bar_width=None), TextColumn("{task.description}"), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task("compiling", total=None)
-
-        def advance(running: str, done: int, total: int) -> None:
-            status = f"{done / total:4.0%} of {total:,} photons, {running}, left:"
-            bar.update(task, completed=done, total=total, description=status)
-
-        yield advance

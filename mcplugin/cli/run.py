@@ -1,17 +1,15 @@
 """``mcplugin run``: from a configuration to a spectrum."""
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import click
 
 from mcplugin.cli.output_folder import output_folder
+from mcplugin.cli.progress import photon_bar
 from mcplugin.cli.refusal import Refusal, WholeNumber
 from mcplugin.errors import McpluginError
 from mcplugin.transport import Configuration, Result, simulate
-from mcplugin.transport.simulation import Progress
 
 # What a shell reports for a program stopped by Ctrl-C.
 INTERRUPTED = 130
@@ -53,7 +51,7 @@ def run(
         folder = out or Path(config.stem)
         with (
             output_folder(folder, RESULT_FILES, overwrite) as unfinished,
-            _progress_bar(quiet) as progress,
+            photon_bar(quiet) as progress,
         ):
             listed = unfinished / PHOTON_LIST if configuration.tally.photon_list else None
             result = simulate(
@@ -98,28 +96,3 @@ def _report(result: Result, folder: Path) -> str:
             f"written        {', '.join(str(folder / name) for name in written)}",
         ]
     )
-
-
-@contextmanager
-def _progress_bar(quiet: bool) -> Iterator[Progress | None]:
-    """A progress bar on a terminal; nothing in a pipe."""
-    if quiet or not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (
-        BarColumn(bar_width=None),
-        TextColumn("{task.description}"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task("compiling", total=None)
-
-        def advance(done: int, total: int) -> None:
-            speed = bar.tasks[0].finished_speed or bar.tasks[0].speed or 0.0
-            status = f"{done / total:4.0%} of {total:,} photons, {speed:,.0f} photons/s, left:"
-            bar.update(task, completed=done, total=total, description=status)
-
-        yield advance

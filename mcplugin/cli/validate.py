@@ -2,14 +2,14 @@
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from mcplugin.cli.output_folder import output_folder
+from mcplugin.cli.progress import stage_bars
 from mcplugin.cli.refusal import Refusal, WholeNumber
 from mcplugin.cli.run import INTERRUPTED
 from mcplugin.errors import McpluginError
@@ -101,7 +101,7 @@ def validate(
         chosen = dict(_key_and_value(option) for option in options)
         with (
             output_folder(folder, Report.FILES, overwrite) as unfinished,
-            _progress_bar(quiet) as progress,
+            stage_bars(quiet) as progress,
         ):
             report = compare(
                 _constructed(sampler, chosen),
@@ -161,29 +161,3 @@ def _summary(report: "Report", folder: Path) -> str:
         f"written     {', '.join(str(folder / name) for name in report.FILES[:2])}",
     ]
     return "\n".join(lines)
-
-
-@contextmanager
-def _progress_bar(quiet: bool) -> Iterator[Callable[[str, int, int], None] | None]:
-    """One bar per stage on a terminal; nothing in a pipe."""
-    if quiet or not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
-
-    columns = (
-        TextColumn("{task.description:<24}"),
-        BarColumn(bar_width=None),
-        TextColumn("{task.completed}/{task.total}"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True)) as bar:
-        stages: dict[str, TaskID] = {}
-
-        def advance(stage: str, done: int, total: int) -> None:
-            if stage not in stages:
-                stages[stage] = bar.add_task(stage, total=total)
-            bar.update(stages[stage], completed=done, total=total)
-
-        yield advance

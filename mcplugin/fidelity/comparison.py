@@ -12,11 +12,11 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 from typing import Any, ClassVar
 
 from mcplugin.domain import array_within
-from mcplugin.errors import InputError, OutputError
+from mcplugin.errors import InputError
+from mcplugin.fidelity.document import write_files
 from mcplugin.fidelity.provenance import machine, now
 from mcplugin.fidelity.spectra import POWER, Band, SpectraComparison, View, compare_spectra
 from mcplugin.fidelity.turns import (
@@ -349,17 +349,11 @@ class Comparison:
         from mcplugin.fidelity.comparison_page import page
         from mcplugin.fidelity.comparison_pictures import pictures
 
-        folder = Path(folder)
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            text = json.dumps(self.to_dict(), allow_nan=False) + "\n"
-            (folder / "comparison.json").write_text(text, encoding="utf-8")
-            drawn = pictures(self)
-            for name, png in drawn.items():
-                (folder / name).write_bytes(png)
-            (folder / "comparison.html").write_text(page(self, drawn), encoding="utf-8")
-        except OSError as error:
-            raise OutputError(f"cannot write the comparison to {folder}: {error}") from error
+        drawn = pictures(self)
+        text = json.dumps(self.to_dict(), allow_nan=False) + "\n"
+        files = {"comparison.json": text.encode(), **drawn}
+        files["comparison.html"] = page(self, drawn).encode()
+        write_files(folder, files, "the comparison")
 
 
 def plus_minus(value: float, error: float) -> str:

@@ -1,8 +1,12 @@
 """Pages that need nothing else: one style, tables that scroll by themselves, pictures inside."""
 
 import base64
+import os
 from collections.abc import Mapping, Sequence
 from html import escape
+from pathlib import Path
+
+from mcplugin.errors import OutputError
 
 _STYLE = """
 :root { --good: #1b7f4d; --bad: #b3261e; --ink: #1d2430; --soft: #5b6573; --line: #d9dee5; }
@@ -97,3 +101,20 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]], *, text_last: bool
             cells[-1] = f'<td class="text">{row[-1]}</td>'
         lines.append("<tr>" + "".join(cells) + "</tr>")
     return f'<div class="scroll"><table>{"".join(lines)}</table></div>'
+
+
+def write_files(folder: str | os.PathLike[str], files: Mapping[str, bytes], what: str) -> None:
+    """Write a page with all that belongs to it, in place of files of the same names.
+
+    Raises
+    ------
+    OutputError
+        If the folder cannot be written.
+    """
+    folder = Path(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, content in files.items():
+            (folder / name).write_bytes(content)
+    except OSError as error:
+        raise OutputError(f"cannot write {what} to {folder}: {error}") from error

@@ -10,15 +10,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from mcplugin.errors import OutputError
 from mcplugin.fidelity.classifier import Discrimination
+from mcplugin.fidelity.document import write_files
 from mcplugin.fidelity.map_distance import TAIL_PROBABILITIES, MapDistance
 from mcplugin.fidelity.moments import survival_interval
 from mcplugin.fidelity.single_samples import SingleSamples
@@ -369,17 +368,10 @@ class Report:
         from mcplugin.fidelity.page import page
         from mcplugin.fidelity.pictures import pictures
 
-        folder = Path(folder)
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            text = json.dumps(self.to_dict(), indent=1, allow_nan=False) + "\n"
-            (folder / "report.json").write_text(text, encoding="utf-8")
-            drawn = pictures(self)
-            for name, png in drawn.items():
-                (folder / name).write_bytes(png)
-            (folder / "report.html").write_text(page(self, drawn), encoding="utf-8")
-        except OSError as error:
-            raise OutputError(f"cannot write the report to {folder}: {error}") from error
+        drawn = pictures(self)
+        text = json.dumps(self.to_dict(), indent=1, allow_nan=False) + "\n"
+        files = {"report.json": text.encode(), **drawn, "report.html": page(self, drawn).encode()}
+        write_files(folder, files, "the report")
 
 
 def _most_telling(rejected: Sequence[SampledTest]) -> SampledTest:

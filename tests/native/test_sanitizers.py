@@ -41,7 +41,10 @@ LONGEST_INPUT = {"weights": 4096, "calls": 128}
 
 
 def _needs(program):
-    return pytest.mark.skipif(shutil.which(program) is None, reason=f"{program} is not installed")
+    return pytest.mark.skipif(
+        shutil.which(program) is None,
+        reason=f"NOT COVERED: checks by {program}, which is not installed",
+    )
 
 
 pytestmark = _needs("gcc")
@@ -161,13 +164,13 @@ def instruction_set(request):
     """Each that this processor runs."""
     flag = {"avx512": "avx512vl", "avx2": "avx2"}.get(request.param)
     if flag is not None and f" {flag} " not in Path("/proc/cpuinfo").read_text("utf-8"):
-        pytest.skip(f"this processor has no {request.param}")
+        pytest.skip(f"NOT COVERED: this processor has no {request.param}")
     return request.param
 
 
 def _ran(done, instruction_set):
     if "ThreadSanitizer: unexpected memory mapping" in done.stdout:
-        pytest.skip("gcc's ThreadSanitizer does not know this kernel's layout of addresses")
+        pytest.skip("NOT COVERED: threads, since gcc's TSan does not know this kernel's addresses")
     assert done.returncode == 0, done.stdout
     assert instruction_set in done.stdout.splitlines()
 
