@@ -8,7 +8,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --constraint constraints.txt --e
 BUILT_FROM := pyproject.toml setup.py constraints.txt mcplugin/learning/c_form.py \
               $(shell find csrc weights -type f -not -path '*/__pycache__/*')
 
-.PHONY: run test lint docs bench train clean
+.PHONY: run test lint docs bench bench-report train clean
 
 run: $(VENV)/.package
 	$(BIN)/mcplugin run examples/cygnus_x1.toml --out $(OUT)/cygnus_x1 --overwrite
@@ -26,7 +26,11 @@ docs: $(VENV)/.docs
 	$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going docs docs/_build/html
 
 bench: $(VENV)/.development
-	$(BIN)/python -m pytest bench --benchmark-only --benchmark-columns=min,median,rounds
+	$(BIN)/python -m pytest bench --benchmark-only --benchmark-columns=min,median,rounds \
+	    --benchmark-max-time=0.2 --benchmark-min-rounds=3 --benchmark-autosave
+
+bench-report: $(VENV)/.development
+	$(BIN)/python bench/report.py
 
 train: $(VENV)/.development
 	$(BIN)/mcplugin train weights/mj-cgan.toml --out $(OUT)/mj-cgan --overwrite

@@ -10,18 +10,16 @@ would make of the exact run, from the share of time that it spends on electrons.
 """
 
 import argparse
-import json
 import shlex
 import subprocess
 import tempfile
-from datetime import date
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from record import keep
 
 from mcplugin import native, simulate
-from mcplugin.fidelity.provenance import machine
 
 PROGRAM = Path(__file__).resolve().parents[1] / "csrc" / "examples" / "comptonise.c"
 SOURCES = {
@@ -38,7 +36,7 @@ def compile_program(folder: Path) -> Path:
     """The C program, linked with the installed library."""
     program = folder / "comptonise"
     libraries = native.library().parent
-    command = ["cc", "-O3", "-march=native", "-fopenmp", PROGRAM, "-o", program]
+    command: list[str | Path] = ["cc", "-O3", "-march=native", "-fopenmp", PROGRAM, "-o", program]
     command += [f"-I{native.include_directory()}", f"-L{libraries}", "-lmcplugin"]
     subprocess.run([*command, f"-Wl,-rpath,{libraries}", "-lm"], check=True)
     return program
@@ -134,13 +132,8 @@ def main() -> None:
     print(table(results))
     if options.out:
         words = ["--photons", str(options.photons), "--rounds", str(options.rounds)]
-        kept = {
-            "date": date.today().isoformat(),
-            "command": shlex.join(["python", "bench/c_loop_speed.py", *words]),
-            "machine": machine(),
-            "one_core": results,
-        }
-        options.out.write_text(json.dumps(kept, indent=1) + "\n")
+        command = shlex.join(["python", "bench/c_loop_speed.py", *words])
+        keep(options.out, command, {"one_core": results})
 
 
 if __name__ == "__main__":

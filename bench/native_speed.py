@@ -24,20 +24,20 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
 from typing import Any
 
 import cffi
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
+from record import keep, rounded, spread
 from scipy.interpolate import CubicSpline
 
 from mcplugin import get_sampler, native, random_streams
 from mcplugin.electrons import maxwell_juttner
 from mcplugin.fidelity import exact_cdf
-from mcplugin.fidelity.provenance import machine
 from mcplugin.native import binding
+from mcplugin.random_streams import Streams
 
 Array = NDArray[np.float64]
 Result = dict[str, Any]
@@ -78,7 +78,15 @@ def build_program(folder: Path, optimisation: tuple[str, ...]) -> Path:
     flags = shlex.split(subprocess.run(config, check=True, capture_output=True, text=True).stdout)
     program = folder / f"native_speed{len(optimisation)}"
     sources = [SOURCES / "native_speed.c", SOURCES / "baselines.c"]
-    command = [*compiler(), "-std=gnu11", *optimisation, *sources, *flags, "-lm", "-lpthread"]
+    command: list[str | Path] = [
+        *compiler(),
+        "-std=gnu11",
+        *optimisation,
+        *sources,
+        *flags,
+        "-lm",
+        "-lpthread",
+    ]
     subprocess.run([*command, "-o", program], check=True)
     return program
 
@@ -87,7 +95,7 @@ def build_baselines(folder: Path) -> tuple[cffi.FFI, Any]:
     """The baselines alone, to be called from Python."""
     library, source = folder / "baselines.so", SOURCES / "baselines.c"
     shared = (*FAIR, "-shared", "-fPIC")
-    command = [*compiler(), "-std=gnu11", *shared, source, "-lm", "-o", library]
+    command: list[str | Path] = [*compiler(), "-std=gnu11", *shared, source, "-lm", "-o", library]
     subprocess.run(command, check=True)
     ffi = cffi.FFI()
     header = (SOURCES / "baselines.h").read_text(encoding="utf-8")
@@ -98,7 +106,7 @@ def build_baselines(folder: Path) -> tuple[cffi.FFI, Any]:
 def vectorised_loops(folder: Path) -> list[str] | None:
     """Lines of baselines.c with a loop that gcc vectorised; None for another compiler."""
     flags = (*FAIR, "-fopt-info-vec-optimized", "-c", SOURCES / "baselines.c")
-    command = [*compiler(), "-std=gnu11", *flags, "-o", folder / "report.o"]
+    command: list[str | Path] = [*compiler(), "-std=gnu11", *flags, "-o", folder / "report.o"]
     report = subprocess.run(command, capture_output=True, text=True, check=False)
     if report.returncode != 0:
         return None
@@ -151,20 +159,27 @@ class Table:
         u = np.empty(p.size)
         sizes = p.size, ffi.from_buffer("double[]", p), ffi.from_buffer("double[]", u)
         if self.kind == EVEN:
-            even = {"intervals": 1 << self.bits, "u": ffi.from_buffer("double[]", self.values)}
-            library.baseline_even_quantiles(ffi.new("even_table *", even), *sizes)
+            library.baseline_even_quantiles(self.in_c(ffi), *sizes)
         elif self.kind == OCTAVES:
-            octaves = {"bits": self.bits, "u": ffi.from_buffer("double[]", self.values)}
-            library.baseline_octave_quantiles(ffi.new("octave_table *", octaves), *sizes)
+            library.baseline_octave_quantiles(self.in_c(ffi), *sizes)
         else:
-            surface = {
-                "theta_bits": self.theta_bits,
-                "bits": self.bits,
-                "theta_lo": 2.0 ** SURFACE_EXPONENTS[0],
-                "scaled_u": ffi.from_buffer("float[]", self.values),
-            }
-            library.baseline_surface_quantiles(ffi.new("surface_table *", surface), theta, *sizes)
+            library.baseline_surface_quantiles(self.in_c(ffi), theta, *sizes)
         return u
+
+    def in_c(self, ffi: cffi.FFI) -> Any:
+        """The structure that the C functions take; it points to ``values``."""
+        values = ffi.from_buffer("float[]" if self.kind == SURFACE else "double[]", self.values)
+        if self.kind == EVEN:
+            return ffi.new("even_table *", {"intervals": 1 << self.bits, "u": values})
+        if self.kind == OCTAVES:
+            return ffi.new("octave_table *", {"bits": self.bits, "u": values})
+        surface = {
+            "theta_bits": self.theta_bits,
+            "bits": self.bits,
+            "theta_lo": 2.0 ** SURFACE_EXPONENTS[0],
+            "scaled_u": values,
+        }
+        return ffi.new("surface_table *", surface)
 
     def distance(self, ffi: cffi.FFI, library: Any) -> float:
         """D = sup |F(u(p)) - p|, the largest over temperature if it is for all of them."""
@@ -254,6 +269,35 @@ def typical_u(theta: float) -> float:
     return float(np.sqrt(theta * (3.0 + 12.0 * theta)))
 
 
+def baseline(
+    compiled: tuple[cffi.FFI, Any],
+    name: str,
+    count: int,
+    theta: ArrayLike,
+    table: Table | None = None,
+    seed: int = 1,
+) -> tuple[Callable[[], None], Array, Streams]:
+    """A call of one baseline, the electrons that it writes, and the random state that it advances.
+
+    ``theta`` is one temperature or ``count`` of them; a table of one temperature ignores it.
+    """
+    ffi, library = compiled
+    state, u = random_streams(seed, 1), np.empty(count)
+    thetas = np.atleast_1d(np.asarray(theta, dtype=np.float64))
+    random, out = ffi.from_buffer("uint64_t[]", state), ffi.from_buffer("double[]", u)
+    temperatures = [ffi.from_buffer("double[]", thetas), thetas.size]
+    if table is not None and table.theta is not None:
+        temperatures = []
+    function = getattr(library, f"baseline_{name}")
+
+    def call() -> None:
+        # Made in the call, which so keeps the table alive.
+        in_c = [] if table is None else [table.in_c(ffi)]
+        function(random, count, *in_c, *temperatures, out)
+
+    return call, u, state
+
+
 def write_workload(path: Path, tables: list[Table]) -> None:
     """What native_speed.c reads."""
     logs = np.random.default_rng(1).uniform(np.log(THETA_MIN), np.log(THETA_MAX), MIXED_COUNT)
@@ -330,17 +374,6 @@ class Measured:
              **spread(ns)}
             for (sampler, theta, batch), ns in self.cells.items()
         ]  # fmt: skip
-
-
-def spread(values: Array) -> Result:
-    """Median and quartiles."""
-    low, middle, high = (rounded(value) for value in np.percentile(values, [25, 50, 75]))
-    return {"median": middle, "quartiles": [low, high]}
-
-
-def rounded(value: float) -> float:
-    """Four digits: more would be noise."""
-    return float(f"{value:.4g}")
 
 
 def goals(measured: Measured, rest: Result, distances: dict[str, float]) -> list[Result]:
@@ -469,7 +502,11 @@ def main() -> None:
         write_workload(folder / "workload", tables)
         outputs = {}
         for flags, rounds in ((FAIR, options.rounds), (PLAIN, max(options.rounds // 4, 1))):
-            command = [build_program(folder, flags), folder / "workload", str(rounds)]
+            command: list[str | Path] = [
+                build_program(folder, flags),
+                folder / "workload",
+                str(rounds),
+            ]
             done = subprocess.run(command, check=True, capture_output=True, text=True)
             outputs[flags] = json.loads(done.stdout)
         vectorised = vectorised_loops(folder)
@@ -509,14 +546,7 @@ def main() -> None:
         print(f"{'met   ' if goal['met'] else 'MISSED'}  {goal['measured']:.3g}  {goal['goal']}")
 
     if options.out:
-        kept = {
-            "date": date.today().isoformat(),
-            "command": f"python bench/native_speed.py --rounds {options.rounds}",
-            "machine": {
-                **machine(),
-                "compiler": compiler_version(),
-                "load_average": os.getloadavg()[0],
-            },
+        figures = {
             "instruction_set": output["instruction_set"],
             "baseline_flags": " ".join(FAIR),
             "ns_per_electron": measured.summary(),
@@ -539,7 +569,13 @@ def main() -> None:
             **rest,
             "goals": stated,
         }  # fmt: skip
-        options.out.write_text(json.dumps(kept, indent=1, ensure_ascii=False) + "\n")
+        keep(
+            options.out,
+            f"python bench/native_speed.py --rounds {options.rounds}",
+            figures,
+            compiler=compiler_version(),
+            load_average=os.getloadavg()[0],
+        )
 
 
 def compiler_version() -> str:

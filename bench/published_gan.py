@@ -33,24 +33,22 @@ first of the two pooled samples.
 
 import argparse
 import copy
-import json
 import time
 import tomllib
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
-from datetime import date
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from record import keep
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 from mcplugin import get_sampler, random_streams
 from mcplugin.fidelity import ks_test
-from mcplugin.fidelity.provenance import machine
 
 Array = NDArray[np.float64]
 # Takes a number and a seed, gives as many four-velocities.
@@ -326,15 +324,12 @@ def main() -> None:
     seconds = [row["training_seconds"] for row in rows if "training_seconds" in row]
     print("\nTraining, seconds per network: " + ", ".join(f"{s:.0f}" for s in seconds))
     if options.out:
-        kept = {
-            "date": date.today().isoformat(),
-            "command": f"python {_from_root(Path(__file__))} "
-            f"--config {_from_root(options.config)} --seed {settings.seed}",
-            "machine": {**machine(), "torch": torch.__version__, "threads": 1},
-            "settings": asdict(settings),
-            "rows": rows,
-        }
-        options.out.write_text(json.dumps(kept, indent=1) + "\n")
+        command = (
+            f"python {_from_root(Path(__file__))} "
+            f"--config {_from_root(options.config)} --seed {settings.seed}"
+        )
+        figures = {"settings": asdict(settings), "rows": rows}
+        keep(options.out, command, figures, torch=torch.__version__, threads=1)
 
 
 if __name__ == "__main__":

@@ -8,11 +8,10 @@ source in the same way.
 """
 
 import argparse
-import json
-from datetime import date
 from pathlib import Path
 
-from mcplugin.fidelity.provenance import machine
+from record import keep
+
 from mcplugin.fidelity.turns import take_turns
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -64,14 +63,11 @@ def main() -> None:
     results = measure(options.photons, options.rounds, options.samplers.split(","))
     print(table(results))
     if options.out:
-        kept = {
-            "date": date.today().isoformat(),
-            "command": f"python bench/run_speed.py --photons {options.photons} "
-            f"--rounds {options.rounds} --samplers {options.samplers}",
-            "machine": machine(),
-            "one_core": results,
-        }
-        options.out.write_text(json.dumps(kept, indent=1) + "\n")
+        command = (
+            f"python bench/run_speed.py --photons {options.photons} "
+            f"--rounds {options.rounds} --samplers {options.samplers}"
+        )
+        keep(options.out, command, {"one_core": results})
 
 
 if __name__ == "__main__":

@@ -8,13 +8,12 @@ them band by band, and prints the table of the README. The control compares exac
 """
 
 import argparse
-import json
-from datetime import date
 from pathlib import Path
 from typing import Any
 
+from record import keep
+
 from mcplugin.fidelity.comparison import Comparison, compare
-from mcplugin.fidelity.provenance import machine
 from mcplugin.fidelity.turns import SamplerRun
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -47,6 +46,23 @@ def described(comparison: Comparison, run: SamplerRun) -> dict[str, Any]:
     }
 
 
+def table(results: dict[str, dict[str, dict[str, Any]]]) -> str:
+    """The README's table."""
+    lines = [
+        "| source | sampler | told apart from exact | family-wise p | 95 % limit on a difference, "
+        "best and median band | shift of ln E |",
+        "|---|---|---|---|---|---|",
+    ]
+    lines += [
+        f"| {source} | {sampler} | {'yes' if r['differ'] else 'no'} | {r['p_value']:.2g} "
+        f"| {100 * r['smallest_limit']:.2g} %, {100 * r['median_limit']:.2g} % "
+        f"| ({1e4 * r['drift']:+.1f} ± {1e4 * r['drift_error']:.1f})·10⁻⁴ |"
+        for source, by_sampler in results.items()
+        for sampler, r in by_sampler.items()
+    ]
+    return "\n".join(lines)
+
+
 def main() -> None:
     """Compare, print, keep."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -65,26 +81,13 @@ def main() -> None:
             name: described(comparison, run)
             for name, run in zip(samplers, comparison.others, strict=True)
         }
-    print(
-        "| source | sampler | told apart from exact | family-wise p | 95 % limit on a difference, "
-        "best and median band | shift of ln E |\n|---|---|---|---|---|---|"
-    )
-    for source, by_sampler in results.items():
-        for sampler, r in by_sampler.items():
-            print(
-                f"| {source} | {sampler} | {'yes' if r['differ'] else 'no'} | {r['p_value']:.2g} "
-                f"| {100 * r['smallest_limit']:.2g} %, {100 * r['median_limit']:.2g} % "
-                f"| ({1e4 * r['drift']:+.1f} ± {1e4 * r['drift_error']:.1f})·10⁻⁴ |"
-            )
+    print(table(results))
     if options.out:
-        kept = {
-            "date": date.today().isoformat(),
-            "command": f"python bench/spectra_agreement.py --photons {options.photons} "
-            f"--samplers {options.samplers} --seed {options.seed}",
-            "machine": machine(),
-            "sources": results,
-        }
-        options.out.write_text(json.dumps(kept, indent=1) + "\n")
+        command = (
+            f"python bench/spectra_agreement.py --photons {options.photons} "
+            f"--samplers {options.samplers} --seed {options.seed}"
+        )
+        keep(options.out, command, {"sources": results})
 
 
 if __name__ == "__main__":

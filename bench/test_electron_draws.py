@@ -1,30 +1,37 @@
-"""Time per electron, for every registered sampler."""
+"""Time per electron from Python: every sampler and baseline, along three lines.
 
-import numpy as np
+Temperatures, sizes of batches, and threads, each isothermal and with one temperature per draw: the
+points of ``electron_speed.py``, which lets all of them take turns where ratios are wanted.
+"""
+
 import pytest
+from contenders import contenders, prepared, refusal
+from electron_speed import points
 
-from mcplugin import get_sampler, random_streams, sampler_names
-
-BATCH = 100_000
-VARIANTS = [
-    pytest.param((name, options), id="-".join([name, *map(str, options.values())]))
-    for name in sampler_names()
-    for options in get_sampler(name).variants
-]
+PRESENT, ABSENT = contenders()
 
 
-@pytest.mark.parametrize("theta", [0.01, 0.1, 1.0, 10.0])
-@pytest.mark.parametrize("variant", VARIANTS)
-@pytest.mark.parametrize("per_draw", [False, True], ids=["isothermal", "theta-per-draw"])
-def test_draw(benchmark, variant, theta, per_draw):
-    """100,000 draws on one core."""
-    name, options = variant
-    sampler = get_sampler(name, **options)
-    low, high = sampler.theta_range
-    if not low <= theta <= high:
-        pytest.skip(f"{name} {options} is not valid at theta = {theta}")
-    temperature = np.full(BATCH, theta) if per_draw else theta
-    streams, out = random_streams(1, BATCH), np.empty(BATCH)
-    benchmark.group = f"theta = {theta}, {'one per draw' if per_draw else 'isothermal'}"
-    benchmark(sampler.sample, temperature, streams, out=out)
-    benchmark.extra_info["ns_per_draw"] = benchmark.stats["median"] * 1e9 / BATCH
+@pytest.mark.parametrize("contender", PRESENT, ids=lambda contender: contender.label)
+@pytest.mark.parametrize("point", points(), ids=lambda point: str(point).replace("Θ", "theta"))
+def test_draw(benchmark, contender, point):
+    """One batch."""
+    reason = refusal(contender, point)
+    if reason is not None:
+        pytest.skip(f"{contender.label} at {point}: {reason}")
+    benchmark.group = str(point)
+    with prepared(contender, point) as draw:
+        benchmark(draw)
+    benchmark.extra_info |= {
+        "sampler": contender.label,
+        "theta": point.theta,
+        "per_draw": point.theta is None,
+        "batch": point.batch,
+        "threads": point.threads,
+        "ns_per_draw": benchmark.stats["median"] * 1e9 / point.batch,
+    }
+
+
+@pytest.mark.parametrize("name", ABSENT)
+def test_absent(benchmark, name):
+    """Samplers that cannot take part at all."""
+    pytest.skip(f"{name}: {ABSENT[name]}")

@@ -9,11 +9,13 @@ from mcplugin.scattering import HotCrossSectionTable, hot_cross_section, scatter
 BATCH = 100_000
 
 
+@pytest.mark.parametrize("name", ["rejection", "gan", "gan-exact", "table"])
 @pytest.mark.parametrize(("theta", "x"), [(0.1, 1e-4), (1.0, 1e-4), (1.0, 0.1), (1.0, 1.0)])
-def test_scatter(benchmark, theta, x):
+def test_scatter(benchmark, theta, x, name):
     """100,000 photons scattered once, refused electrons included."""
-    sampler, streams = get_sampler("rejection"), random_streams(1, BATCH)
+    sampler, streams = get_sampler(name), random_streams(1, BATCH)
     scatter(x, theta, sampler, streams)
+    benchmark.group = f"one scattering, theta = {theta:g}, x = {x:g}"
     benchmark(scatter, x, theta, sampler, streams)
     benchmark.extra_info["ns_per_event"] = benchmark.stats["median"] * 1e9 / BATCH
 

@@ -46,110 +46,94 @@ def baselines(bench, tmp_path_factory):
     return bench.build_baselines(tmp_path_factory.mktemp("baselines"))
 
 
-def draw(baselines, name, count, theta, *table, seed=1):
+@pytest.fixture(scope="module")
+def draw(bench, baselines):
     """Electrons of one baseline, and the random state that it leaves."""
-    ffi, library = baselines
-    state, u = random_streams(seed, 1), np.empty(count)
-    theta = np.atleast_1d(np.asarray(theta, dtype=float))
-    random, out = ffi.from_buffer("uint64_t[]", state), ffi.from_buffer("double[]", u)
-    temperatures = [ffi.from_buffer("double[]", theta), theta.size]
-    if name in {"even_table", "octave_table"}:
-        temperatures = []
-    getattr(library, f"baseline_{name}")(random, count, *table, *temperatures, out)
-    return u, state
+
+    def drawn(name, count, theta, table=None, seed=1):
+        call, u, state = bench.baseline(baselines, name, count, theta, table, seed)
+        call()
+        return u, state
+
+    return drawn
 
 
 @pytest.mark.parametrize("theta", [0.01, 0.3, 10.0])
 @pytest.mark.parametrize("name", EXACT)
-def test_exact_baselines(baselines, name, theta):
+def test_exact_baselines(draw, name, theta):
     """A million draws of every rejection method are Maxwell-Jüttner's."""
-    u, _ = draw(baselines, name, DRAWS, theta)
+    u, _ = draw(name, DRAWS, theta)
     assert ks_test(u, theta)[1] > LEAST_P
 
 
 @pytest.mark.parametrize("theta", [0.3, 10.0])
-def test_sobol(baselines, theta):
+def test_sobol(draw, theta):
     """Where it accepts enough."""
-    u, _ = draw(baselines, "sobol", DRAWS, theta)
+    u, _ = draw("sobol", DRAWS, theta)
     assert ks_test(u, theta)[1] > LEAST_P
 
 
 @pytest.mark.parametrize("name", [*EXACT, "sobol"])
-def test_one_temperature_per_draw(baselines, name):
+def test_one_temperature_per_draw(draw, name):
     """Each draw has its own: even ones are hotter than odd ones."""
     thetas = np.resize([5.0, 0.5], 200_000)
-    u, _ = draw(baselines, name, thetas.size, thetas)
+    u, _ = draw(name, thetas.size, thetas)
     for which, theta in enumerate(thetas[:2]):
         assert ks_test(u[which::2], theta)[1] > LEAST_P
 
 
 @pytest.mark.parametrize("name", EXACT)
-def test_the_state_goes_on(baselines, name):
+def test_the_state_goes_on(draw, name):
     """Two calls never draw the same, and a call of nothing leaves the state alone."""
-    _, untouched = draw(baselines, name, 0, 0.1)
+    _, untouched = draw(name, 0, 0.1)
     assert np.array_equal(untouched, random_streams(1, 1))
-    _, state = draw(baselines, name, 10, 0.1)
+    _, state = draw(name, 10, 0.1)
     assert not np.array_equal(state, untouched)
 
 
 @pytest.mark.parametrize(("bits", "distance"), [(6, 6.1e-3), (12, 9.5e-5)])
-def test_even_table(bench, baselines, bits, distance):
+def test_even_table(bench, baselines, draw, bits, distance):
     """D is 0.385 of an interval, where u is not linear but the cube root of p."""
-    ffi, _ = baselines
     table = bench.even_table(0.3, bits)
     measured = table.distance(*baselines)
     assert 0.9 * distance < measured < distance
-    values = ffi.from_buffer("double[]", table.values)
-    u, _ = draw(baselines, "even_table", DRAWS, 0.3, ffi.new("even_table *", [1 << bits, values]))
+    u, _ = draw("even_table", DRAWS, 0.3, table)
     sampled, p_value = ks_test(u, 0.3)
     assert abs(sampled - measured) < NOISE
     # The coarse one is found out: the test is not blind.
     assert (p_value < LEAST_P) == (bits == 6)
 
 
-def test_even_table_uses_the_random_numbers_of_the_package(bench, baselines):
+def test_even_table_uses_the_random_numbers_of_the_package(bench, baselines, draw):
     """The same generator and conversion as in mcplugin.random_streams."""
-    ffi, _ = baselines
     table = bench.even_table(0.3, 6)
-    values = ffi.from_buffer("double[]", table.values)
-    u, left = draw(baselines, "even_table", 1000, 0.3, ffi.new("even_table *", [64, values]))
+    u, left = draw("even_table", 1000, 0.3, table)
     streams = random_streams(1, 1)
     p = np.array([uniform(streams, 0) for _ in range(1000)])
     assert np.array_equal(u, table.quantile(*baselines, 0.3, p))
     assert np.array_equal(left, streams)
 
 
-def test_octave_table(bench, baselines):
+def test_octave_table(bench, baselines, draw):
     """D falls with the square of the interval, and both tails are there."""
-    ffi, _ = baselines
     coarse, fine = (bench.octave_table(0.3, bits) for bits in (4, 7))
     measured = fine.distance(*baselines)
     assert measured < 1.6e-6
     assert coarse.distance(*baselines) == pytest.approx(64 * measured, rel=0.1)
-    values = ffi.from_buffer("double[]", fine.values)
-    u, _ = draw(baselines, "octave_table", DRAWS, 0.3, ffi.new("octave_table *", [7, values]))
+    u, _ = draw("octave_table", DRAWS, 0.3, fine)
     assert ks_test(u, 0.3)[1] > LEAST_P
     rare = np.array([1e-8, 1.0 - 1e-8])
     exact = bench.maxwell_juttner.quantile(rare, 0.3)
     np.testing.assert_allclose(fine.quantile(*baselines, 0.3, rare), exact, rtol=1e-4)
 
 
-def test_surface_table(bench, baselines):
+def test_surface_table(bench, baselines, draw):
     """D is what is stated, at temperatures between rows and where each draw has its own."""
-    ffi, _ = baselines
     (table,) = bench.surface_tables(((2, 4),))
     measured = table.distance(*baselines)
     assert 1e-4 < measured < 5e-4
-    in_c = {
-        "theta_bits": 2,
-        "bits": 4,
-        "theta_lo": 2.0 ** bench.SURFACE_EXPONENTS[0],
-        "scaled_u": ffi.from_buffer("float[]", table.values),
-    }
     thetas = np.resize([bench.THETA_MIN, 0.3, bench.THETA_MAX], 3 * DRAWS)
-    u, _ = draw(
-        baselines, "surface_table", thetas.size, thetas, *[ffi.new("surface_table *", in_c)]
-    )
+    u, _ = draw("surface_table", thetas.size, thetas, table)
     for which, theta in enumerate(thetas[:3]):
         assert ks_test(u[which::3], theta)[0] < measured + NOISE
 
