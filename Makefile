@@ -3,18 +3,23 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 OUT    ?= out
-INSTALL := $(BIN)/python -m pip install --quiet --constraint constraints.txt --editable
+CONSTRAINTS ?= constraints.txt
+INSTALL := $(BIN)/python -m pip install --quiet --constraint $(CONSTRAINTS) --editable
 # An installation is as new as the C library in it.
-BUILT_FROM := pyproject.toml setup.py constraints.txt mcplugin/learning/c_form.py \
+BUILT_FROM := pyproject.toml setup.py $(CONSTRAINTS) mcplugin/learning/c_form.py \
               $(shell find csrc weights -type f -not -path '*/__pycache__/*')
 
-.PHONY: run test lint docs bench bench-report train clean
+.PHONY: run test test-lower-bounds lint docs bench bench-report train clean
 
 run: $(VENV)/.package
 	$(BIN)/mcplugin run examples/cygnus_x1.toml --out $(OUT)/cygnus_x1 --overwrite
 
 test: $(VENV)/.development
 	$(BIN)/python -m pytest
+
+# With the oldest libraries allowed, which the oldest Python needs too: PYTHON=python3.11.
+test-lower-bounds:
+	$(MAKE) test VENV=$(VENV)/lower-bounds CONSTRAINTS=lower-bounds.txt
 
 lint: $(VENV)/.development
 	$(BIN)/ruff format --check .
@@ -44,7 +49,7 @@ $(VENV)/.package: $(BUILT_FROM) | $(VENV)/bin/python
 
 # torch, which only the GAN's training and one of its engines need, comes with the tests.
 $(VENV)/.development: $(BUILT_FROM) | $(VENV)/bin/python
-	$(INSTALL) '.[test,lint,torch]'
+	$(INSTALL) '.[test,lint,torch,dask,mpi]'
 	touch $(VENV)/.package $@
 
 $(VENV)/.docs: $(BUILT_FROM) | $(VENV)/bin/python

@@ -1,12 +1,13 @@
 """Build libmcplugin_torch, the library that runs the network by torch in an embedded Python.
 
-``python csrc/embed/build_torch_engine.py DIRECTORY`` links it against the shared libpython of the
-Python that runs this script.
+``python csrc/embed/build_torch_engine.py DIRECTORY`` makes it for the Python that runs this script,
+of which it needs the headers, and in use the shared libpython, which it looks for itself.
 """
 
 import json
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -19,6 +20,7 @@ HERE = Path(__file__).resolve().parent
 SOURCES = HERE.parent
 
 LIBRARY = "libmcplugin_torch.so"
+ENGINE = "libmcplugin_torch_python.so"
 EXPORTS = "{ global: mcp_torch_open; mcp_torch_map; mcp_torch_close; local: *; };"
 
 CALLBACKS = """
@@ -35,40 +37,11 @@ extern "Python" {
 """
 
 
-def shared_libpython() -> Path:
-    """The library of the running Python that other programs can be linked with.
-
-    Raises
-    ------
-    RuntimeError
-        If this Python came without it, or without its headers.
-    """
-    setting = sysconfig.get_config_var
-    header = Path(sysconfig.get_path("include"), "Python.h")
-    if not header.is_file():
-        raise RuntimeError(
-            f"{LIBRARY} needs Python's headers and {header} does not exist: install the package "
-            "python3-dev (python3-devel) or what your system calls it"
-        )
-    # Some Pythons are linked statically and bring the shared library all the same.
-    name = f"libpython{setting('LDVERSION')}.so"
-    folders = [setting("LIBDIR"), f"{sys.base_prefix}/lib"]
-    candidates = [Path(folder, file) for folder in folders for file in (name, name + ".1.0")]
-    for candidate in candidates:
-        if candidate.is_file():
-            return candidate
-    raise RuntimeError(
-        f"{LIBRARY} needs a shared libpython and {sys.executable} has none "
-        f"(Py_ENABLE_SHARED = {setting('Py_ENABLE_SHARED')}, looked for {name} in "
-        f"{' and '.join(folders)}): use a Python that was built with --enable-shared"
-    )
-
-
 def write_source(file: Path) -> None:
-    """Write the C text of the library: cffi's part around torch_engine.c."""
+    """Write the C text of what needs libpython: cffi's part around torch_engine.c."""
     # JSON's string literals are C's, as long as the text is ASCII.
     texts = {
-        "python_program": f"{sys.base_prefix}/bin/python{sysconfig.get_python_version()}",
+        "program_name": f"bin/python{sysconfig.get_python_version()}",
         "standard_library": os.path.relpath(sysconfig.get_path("stdlib"), sys.base_prefix),
         "search_path_code": (HERE / "search_path.py").read_text("ascii"),
         "cffi_version": cffi.__version__,
@@ -88,39 +61,54 @@ def build(target_directory: Path) -> Path:
     Parameters
     ----------
     target_directory : Path
-        Where it is put; made if need be.
+        Where its two files are put; made if need be.
 
     Returns
     -------
     Path
-        The library.
+        The one that a host loads.
 
     Raises
     ------
     RuntimeError
-        If Python's headers or shared library are missing, or the compiler fails.
+        If Python's headers are missing, or the compiler fails.
     """
-    libpython = shared_libpython()
-    target = Path(target_directory, LIBRARY)
-    target.parent.mkdir(parents=True, exist_ok=True)
+    setting = sysconfig.get_config_var
+    header = Path(sysconfig.get_path("include"), "Python.h")
+    if not header.is_file():
+        raise RuntimeError(
+            f"{LIBRARY} needs Python's headers and {header} does not exist: install the package "
+            "python3-dev (python3-devel) or what your system calls it"
+        )
+    target_directory.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch:
-        source, exports = Path(scratch, "source.c"), Path(scratch, "exports")
-        write_source(source)
-        exports.write_text(EXPORTS, "utf-8")
-        command = [
-            *shlex.split(sysconfig.get_config_var("CC")),
-            *("-std=c11", "-O2", "-fPIC", "-pthread", "-shared"),
-            *(f"-I{sysconfig.get_path(kind)}" for kind in ("include", "platinclude")),
-            *(f"-I{SOURCES / folder}" for folder in ("include", "src")),
-            *(str(source), "-o", str(target), str(libpython), "-ldl", "-lm"),
-            *(f"-Wl,-rpath,{libpython.parent}", f"-Wl,--version-script={exports}"),
-        ]
-        compiler = subprocess.run(command, capture_output=True, text=True, check=False)
+        folder = Path(scratch)
+        write_source(folder / "engine.c")
+        (folder / "exports").write_text(EXPORTS, "utf-8")
+        # Compiled by its bare name, and without assertions, so that no path gets into the file.
+        _compile(folder, "engine.c", ENGINE, "-DNDEBUG")
+        shutil.copy2(HERE / "find_python.c", folder)
+        libpython = f'-DLIBPYTHON="libpython{setting("LDVERSION")}.so.1.0"'
+        version = f'-DPYTHON_VERSION="{sysconfig.get_python_version()}"'
+        _compile(folder, "find_python.c", LIBRARY, libpython, version)
+        for name in (ENGINE, LIBRARY):
+            shutil.copy2(folder / name, target_directory)
+    return target_directory / LIBRARY
+
+
+def _compile(folder: Path, source: str, library: str, *definitions: str) -> None:
+    command = [
+        *shlex.split(sysconfig.get_config_var("CC")),
+        *("-std=c11", "-O2", "-fPIC", "-pthread", "-shared", *definitions),
+        *(f"-I{sysconfig.get_path(kind)}" for kind in ("include", "platinclude")),
+        *(f"-I{SOURCES / part}" for part in ("include", "src")),
+        *(source, "-o", library, "-ldl", "-lm", "-Wl,--version-script=exports"),
+    ]
+    compiler = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     if compiler.returncode != 0:
         raise RuntimeError(
-            f"{LIBRARY} cannot be built: {shlex.join(command)} ended with\n{compiler.stderr}"
+            f"{library} cannot be built: {shlex.join(command)} ended with\n{compiler.stderr}"
         )
-    return target
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Run once in the embedded Python, before all else: find mcplugin, torch and cffi.
 
 Given are ``started_here`` (no Python was running before) and ``library`` (the path of
-libmcplugin_torch). ``failure`` is what C reads afterwards: "" if everything was found.
+libmcplugin_torch_python). ``failure`` is what C reads afterwards: "" if everything was found.
 
 The order is that of Python itself (PYTHONHOME, PYTHONPATH), then VIRTUAL_ENV, then the place where
 this library is installed, then Python's own packages. Where Python was running already, its search
@@ -28,7 +28,7 @@ try:
         if os.environ.get("VIRTUAL_ENV"):
             base = {"base": os.environ["VIRTUAL_ENV"]}
             site.addsitedir(sysconfig.get_path("purelib", "venv", base))
-        # <root>/mcplugin/native/lib/libmcplugin_torch.so
+        # <root>/mcplugin/native/lib/libmcplugin_torch_python.so
         root = os.path.abspath(os.path.join(library, *[os.pardir] * 4))  # noqa: F821
         if os.path.isdir(os.path.join(root, "mcplugin")):
             site.addsitedir(root)

@@ -1,8 +1,9 @@
 /*
  * libmcplugin_torch: the network as TorchScript in an embedded Python (csrc/src/torch_engine.h).
  *
- * This file starts Python and stands between the host program and engine.py; cffi writes the rest
- * around it, with the strings that build_torch_engine.py defines above it.
+ * This file starts Python, once find_python.c has found it, and stands between the host program and
+ * engine.py; cffi writes the rest around it, with the strings that build_torch_engine.py defines
+ * above it.
  *
  * Python is a guest in the process: it takes no signal, sets no locale, prints nothing and never
  * ends the process. It stays until the process ends.
@@ -12,6 +13,7 @@
 
 #include <dlfcn.h>
 #include <fenv.h>
+#include <limits.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -47,9 +49,27 @@ static bool home_is_right(void) {
     return false;
 }
 
+/* Python finds its own modules from where its program is: in a folder above that of its library. */
+static const char *find_program(void) {
+    static char program[PATH_MAX + sizeof program_name];
+    char folder[PATH_MAX];
+    Dl_info libpython;
+    if (dladdr((void *)(uintptr_t)Py_GetVersion, &libpython) == 0 ||
+        realpath(libpython.dli_fname, folder) == NULL)
+        return NULL;
+    for (char *end = strrchr(folder, '/'); end != NULL; end = strrchr(folder, '/')) {
+        *end = '\0';
+        snprintf(program, sizeof program, "%s/%s", folder, program_name);
+        if (access(program, X_OK) == 0)
+            return program;
+    }
+    return NULL;
+}
+
 static bool start_interpreter(void) {
     if (!home_is_right())
         return false;
+    const char *program = find_program();
     PyPreConfig before;
     PyPreConfig_InitIsolatedConfig(&before);
     before.utf8_mode = 1; /* whatever the host's locale is */
@@ -62,8 +82,8 @@ static bool start_interpreter(void) {
     config.user_site_directory = 1;
     config.site_import = 0; /* search_path.py does it, in its own order */
     config.pathconfig_warnings = 0;
-    if (!PyStatus_Exception(status))
-        status = PyConfig_SetBytesString(&config, &config.program_name, python_program);
+    if (!PyStatus_Exception(status) && program != NULL)
+        status = PyConfig_SetBytesString(&config, &config.program_name, program);
     if (!PyStatus_Exception(status))
         status = Py_InitializeFromConfig(&config);
     PyConfig_Clear(&config);
@@ -104,20 +124,7 @@ static bool find_packages(bool started_here) {
     return failure[0] == '\0';
 }
 
-static bool is_of_our_version(void) {
-    const size_t minor = (size_t)(strrchr(PY_VERSION, '.') - PY_VERSION) + 1; /* "3.11." */
-    if (strncmp(Py_GetVersion(), PY_VERSION, minor) == 0)
-        return true;
-    snprintf(failure, sizeof failure,
-             "Python %.*s runs in this program, but libmcplugin_torch is built for %s: install "
-             "mcplugin with the former",
-             (int)strcspn(Py_GetVersion(), " "), Py_GetVersion(), PY_VERSION);
-    return false;
-}
-
 static void start(void) {
-    if (!is_of_our_version())
-        return;
     bool started_here = !Py_IsInitialized();
     if (started_here && !start_interpreter())
         return;

@@ -37,12 +37,11 @@ static void locate(char *path, size_t size) {
 int mcp_torch_load(torch_engine *engine, const char *device, double *theta_lo, double *theta_hi) {
     char path[4096];
     locate(path, sizeof path);
-    /* Global, because the extension modules that Python imports look for Python's symbols. */
-    void *library = dlopen(path, RTLD_NOW | RTLD_GLOBAL);
+    void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
     if (library == NULL)
         return mcp_fail(MCP_ERROR_TORCH,
                         "cannot load " FILE_NAME " (%s): install mcplugin where Python's headers "
-                        "and shared library are, or set MCPLUGIN_TORCH_LIBRARY to the file",
+                        "are, or set MCPLUGIN_TORCH_LIBRARY to the file",
                         dlerror());
     mcp_torch_open_function *open = NULL;
     *(void **)&open = dlsym(library, MCP_TORCH_OPEN);

@@ -17,7 +17,7 @@ class Refusal(click.ClickException):
         super().__init__(" ".join(str(error).split()))
 
 
-class WholeNumber(click.ParamType[int]):
+class WholeNumber(click.ParamType):  # type: ignore[type-arg]  # generic from click 8.4 on
     """An integer in a range, also as 1e6 or 1_000_000."""
 
     name = "integer"

@@ -150,9 +150,9 @@ def test_cdf_and_survival_sum_to_one(theta, p):
 @given(thetas, probabilities, probabilities)
 @settings(max_examples=60, deadline=None)
 def test_quantile_is_increasing(theta, p, q):
-    """A larger probability gives a larger four-velocity."""
+    """A larger probability gives a larger four-velocity, to the rounding of the last digits."""
     low, high = mj.quantile(np.array([min(p, q), max(p, q)]), theta)
-    assert low <= high
+    assert low <= high * (1.0 + 1e-14)
 
 
 def test_ends_and_broadcasting():

@@ -37,10 +37,6 @@ def builder():
 @pytest.fixture(scope="module")
 def library(builder, tmp_path_factory):
     """The library, built once."""
-    try:
-        builder.shared_libpython()
-    except RuntimeError as error:
-        pytest.skip(str(error))
     if shutil.which(compiler()[0]) is None:
         pytest.skip(f"no C compiler: {compiler()[0]} was not found")
     return builder.build(tmp_path_factory.mktemp("library"))
@@ -71,13 +67,20 @@ def packages():
     return "\n".join([*folders, str(Path(mcplugin.__file__).parents[1])])
 
 
+def make_environment(base, packages):
+    """Make a virtual environment of this Python; give the folder of its packages."""
+    site = Path(sysconfig.get_path("purelib", "venv", {"base": str(base)}))
+    site.mkdir(parents=True)
+    (site / "packages.pth").write_text(packages, encoding="utf-8")
+    (base / "pyvenv.cfg").write_text(f"home = {sys.base_prefix}/bin\n", encoding="utf-8")
+    return site
+
+
 @pytest.fixture(scope="module")
 def environment(packages, tmp_path_factory):
     """A virtual environment with all that is needed."""
     base = tmp_path_factory.mktemp("environment")
-    site = Path(sysconfig.get_path("purelib", "venv", {"base": str(base)}))
-    site.mkdir(parents=True)
-    (site / "packages.pth").write_text(packages, encoding="utf-8")
+    make_environment(base, packages)
     return base
 
 
@@ -190,19 +193,17 @@ def test_a_torch_that_does_not_load_is_reported(driver, library, environment, tm
 
 def test_packages_beside_the_library_are_found(driver, library, packages, tmp_path):
     """With no environment variable at all, those where the library is installed are taken."""
-    installed = tmp_path / "mcplugin" / "native" / "lib"
-    installed.mkdir(parents=True)
-    shutil.copy(library, installed)
-    (tmp_path / "torch.py").write_text("raise ImportError('the torch beside it')", "utf-8")
-    (tmp_path / "packages.pth").write_text(packages, encoding="utf-8")
+    site = make_environment(tmp_path / "environment", packages)
+    (site / "torch.py").write_text("raise ImportError('the torch beside it')", "utf-8")
+    installed = shutil.copytree(library.parent, site / "mcplugin" / "native" / "lib")
     lines = run(driver, installed / library.name, "cpu")
     assert lines["open.status"] == str(TORCH)
     assert lines["open.text"].endswith("ImportError: the torch beside it")
 
 
-def test_a_wrong_pythonhome_does_not_end_the_process(driver, library, tmp_path):
+def test_a_wrong_pythonhome_does_not_end_the_process(driver, library, environment, tmp_path):
     """Python itself would print a page and exit."""
-    lines = run(driver, library, "cpu", PYTHONHOME=tmp_path)
+    lines = run(driver, library, "cpu", PYTHONHOME=tmp_path, VIRTUAL_ENV=environment)
     assert lines["open.status"] == lines["open_again.status"] == str(TORCH)
     assert f"PYTHONHOME is {tmp_path}" in lines["open.text"]
 
@@ -228,27 +229,57 @@ def test_the_host_may_be_python(library, latents, sampler):
     np.testing.assert_array_equal(u, sampler.transform(radius, theta))
 
 
+def test_the_host_may_be_another_python(builder, driver, monkeypatch, tmp_path):
+    """Its version and that of the library are named, and nothing is called across them."""
+    monkeypatch.setattr(builder.sysconfig, "get_python_version", lambda: "3.99")
+    library = builder.build(tmp_path)
+    libpython = Path(sysconfig.get_config_var("LIBDIR"), sysconfig.get_config_var("INSTSONAME"))
+    if libpython.suffix == ".a":
+        pytest.skip("NOT COVERED: a host of another Python version; this Python is not shared")
+    lines = run(driver, library, "cpu", LD_PRELOAD=libpython)
+    assert lines["open.status"] == lines["open_again.status"] == str(TORCH)
+    said = f"Python {sys.version.split()[0]} runs in this program, but libmcplugin_torch is built"
+    assert lines["open.text"].startswith(f"{said} for 3.99: ")
+
+
+def test_a_python_without_shared_library_is_reported(
+    builder, driver, environment, monkeypatch, tmp_path
+):
+    """The message names what was looked for, and what to do."""
+    setting = sysconfig.get_config_var
+    monkeypatch.setattr(
+        builder.sysconfig, "get_config_var", lambda n: "3.99" if n == "LDVERSION" else setting(n)
+    )
+    lines = run(driver, builder.build(tmp_path), "cpu", VIRTUAL_ENV=environment)
+    assert lines["open.status"] == str(TORCH)
+    assert lines["open.text"].startswith("libpython3.99.so.1.0, the shared library of Python 3.")
+    assert "was not found: set VIRTUAL_ENV to the environment" in lines["open.text"]
+
+
+def test_a_half_that_is_missing_is_reported(driver, library, environment, tmp_path):
+    """The dynamic linker says which file it is."""
+    alone = shutil.copy(library, tmp_path)
+    lines = run(driver, alone, "cpu", VIRTUAL_ENV=environment)
+    assert lines["open.status"] == str(TORCH)
+    assert lines["open.text"].startswith("cannot load libmcplugin_torch_python.so: ")
+
+
 def test_nothing_else_is_exported(library):
     """A host's own symbols cannot be taken for those of the library."""
-    command = ["nm", "-D", "--defined-only", "--format=posix", str(library)]
-    listing = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    names = {line.split()[0] for line in listing.splitlines()}
-    assert names == {"mcp_torch_open", "mcp_torch_map", "mcp_torch_close"}
-
-
-def test_a_python_without_shared_library_is_refused(builder, monkeypatch, tmp_path):
-    """The message names what was looked for, and where."""
-    setting = {"LDVERSION": "3.99", "LIBDIR": str(tmp_path), "Py_ENABLE_SHARED": 0}
-    monkeypatch.setattr(builder.sysconfig, "get_config_var", setting.get)
-    with pytest.raises(RuntimeError, match=r"Py_ENABLE_SHARED = 0, looked for libpython3\.99\.so"):
-        builder.shared_libpython()
+    files = sorted(library.parent.iterdir())
+    assert [file.name for file in files] == ["libmcplugin_torch.so", "libmcplugin_torch_python.so"]
+    for file in files:
+        command = ["nm", "-D", "--defined-only", "--format=posix", str(file)]
+        listing = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        names = {line.split()[0] for line in listing.splitlines()}
+        assert names == {"mcp_torch_open", "mcp_torch_map", "mcp_torch_close"}
 
 
 def test_a_python_without_headers_is_refused(builder, monkeypatch, tmp_path):
     """The message names the missing file."""
     monkeypatch.setattr(builder.sysconfig, "get_path", lambda _: str(tmp_path))
     with pytest.raises(RuntimeError, match=r"Python\.h does not exist: install the package"):
-        builder.shared_libpython()
+        builder.build(tmp_path)
 
 
 def test_a_failing_compiler_is_quoted(builder, library, monkeypatch, tmp_path):
@@ -258,6 +289,8 @@ def test_a_failing_compiler_is_quoted(builder, library, monkeypatch, tmp_path):
     monkeypatch.setattr(
         builder.sysconfig, "get_config_var", lambda name: failing if name == "CC" else setting(name)
     )
-    with pytest.raises(RuntimeError, match=r"(?s)libmcplugin_torch\.so cannot be built: .*no disk"):
+    with pytest.raises(
+        RuntimeError, match=r"(?s)libmcplugin_torch_python\.so cannot be built: .*no disk"
+    ):
         builder.build(tmp_path)
     assert list(tmp_path.iterdir()) == []

@@ -188,7 +188,7 @@ static int everything(const char *in, const char *out) {
 int main(int argc, char **argv) {
     if (argc != 3 && argc != 5)
         return 2;
-    void *library = dlopen(argv[1], RTLD_NOW | RTLD_GLOBAL);
+    void *library = dlopen(argv[1], RTLD_NOW | RTLD_LOCAL);
     if (library == NULL) {
         fprintf(stderr, "%s\n", dlerror());
         return 1;

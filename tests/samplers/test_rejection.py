@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.integrate import trapezoid
 from scipy.special import kn
 
 from mcplugin import get_sampler, random_streams
@@ -63,9 +64,9 @@ def test_acceptance_is_what_happens(method):
         t = np.linspace(0, 200, 2_000_001)[1:]
         for theta in (0.01, 1.0, 30.0):
             y = theta * t
-            target = np.trapezoid(np.sqrt(t) * (1 + y) * np.sqrt(1 + y / 2) * np.exp(-t), t)
+            target = trapezoid(np.sqrt(t) * (1 + y) * np.sqrt(1 + y / 2) * np.exp(-t), t)
             envelope = 1 + a * np.sqrt(y / 2) + b * y + y**1.5 / np.sqrt(2)
-            proposal = np.trapezoid(np.sqrt(t) * envelope * np.exp(-t), t)
+            proposal = trapezoid(np.sqrt(t) * envelope * np.exp(-t), t)
             quality = get_sampler("rejection", method=method).quality(theta)
             assert quality["acceptance"] == pytest.approx(target / proposal, rel=1e-5)
 
