@@ -1,5 +1,6 @@
 """Monte-Carlo Comptonisation with pluggable samplers of thermal electrons."""
 
+import logging
 from importlib.metadata import version
 
 from mcplugin.random_streams import random_streams
@@ -9,9 +10,12 @@ from mcplugin.samplers import (
     sample_four_velocity,
     sampler_names,
 )
-from mcplugin.transport import Configuration, Result, Spectrum, simulate
+from mcplugin.transport import Configuration, Result, Spectrum, resume, simulate
 
 __version__ = version("mcplugin")
+
+# A library is silent unless somebody listens.
+logging.getLogger(__name__).addHandler(logging.NullHandler())
 
 __all__ = [
     "Configuration",
@@ -20,6 +24,7 @@ __all__ = [
     "Spectrum",
     "get_sampler",
     "random_streams",
+    "resume",
     "sample_four_velocity",
     "sampler_names",
     "simulate",

@@ -2,7 +2,11 @@
 
 
 class McpluginError(Exception):
-    """Base of every error that mcplugin raises on purpose."""
+    """Base of every error that mcplugin raises on purpose; its message is one line."""
+
+    def __str__(self) -> str:
+        # What was given may print on many lines, as arrays do.
+        return " ".join(line.strip() for line in super().__str__().splitlines())
 
 
 class InputError(McpluginError, ValueError):
@@ -35,3 +39,15 @@ class MissingPackageError(McpluginError, ImportError):
 
 class OutputError(McpluginError, OSError):
     """Results cannot be written where they were asked for."""
+
+
+class CheckpointError(InputError):
+    """A checkpoint that is missing, damaged, of another run or of a later version."""
+
+
+class WorkerError(McpluginError, RuntimeError):
+    """Another process or machine did not give back the photons that it was given."""
+
+
+class CheckpointWarning(UserWarning):
+    """A checkpoint could not be written: the run goes on, at the risk of what is not kept."""

@@ -1,4 +1,4 @@
-"""Ctrl-C as a request: long work stops at its next good place instead of anywhere."""
+"""Ctrl-C and SIGTERM as requests: long work stops at its next good place instead of anywhere."""
 
 import signal
 import threading
@@ -6,35 +6,56 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
-class _StopRequest:
-    """A handler of SIGINT that asks to stop, and whoever had asked to be asked before it."""
 
-    def __init__(self, previous: Any) -> None:
-        self.previous = previous
-        self.event = threading.Event()
+class StopRequest:
+    """Whether, and by which signal, the work was asked to stop.
 
-    def __call__(self, signal_number: int, frame: Any) -> None:
-        self.event.set()
-        if isinstance(self.previous, _StopRequest):
-            self.previous(signal_number, frame)
+    Attributes
+    ----------
+    signal : int or None
+        Number of the first signal that came.
+    """
+
+    def __init__(self, previous: dict[int, Any]) -> None:
+        self.signal: int | None = None
+        self._previous = previous
+
+    def is_set(self) -> bool:
+        """Whether a signal came."""
+        return self.signal is not None
+
+    def __call__(self, number: int, frame: Any) -> None:
+        """Handle a signal: note it, and pass it on to whoever had asked to be asked before."""
+        if self.signal is None:
+            self.signal = number
+        previous = self._previous[number]
+        if isinstance(previous, StopRequest):
+            previous(number, frame)
         else:
-            signal.signal(signal.SIGINT, self.previous)
+            signal.signal(number, previous)
 
 
 @contextmanager
-def stop_on_interrupt() -> Iterator[threading.Event]:
-    """Turn the first Ctrl-C into a request to stop; a second one interrupts as usual.
+def stop_on_interrupt() -> Iterator[StopRequest]:
+    """Turn the first SIGINT or SIGTERM into a request to stop; a second one acts as usual.
 
     Within another such block the request reaches both. Outside the main thread, where Python
     delivers no signals, nothing is changed.
     """
     if threading.current_thread() is not threading.main_thread():
-        yield threading.Event()
+        yield StopRequest({})
         return
-    request = _StopRequest(signal.getsignal(signal.SIGINT))
-    signal.signal(signal.SIGINT, request)
+    # None stands for a handler that was not set from Python, which Python cannot set again.
+    previous: dict[int, Any] = {
+        number: signal.getsignal(number) or signal.SIG_DFL for number in _SIGNALS
+    }
+    request = StopRequest(previous)
+    for number in _SIGNALS:
+        signal.signal(number, request)
     try:
-        yield request.event
+        yield request
     finally:
-        signal.signal(signal.SIGINT, request.previous)
+        for number in _SIGNALS:
+            signal.signal(number, previous[number])

@@ -63,13 +63,29 @@ def random_streams(seed: int, count: int, first: int = 0) -> Streams:
     """
     seed = whole_number("seed", seed, 0, 2**64 - 1)
     first = whole_number("first", first, 0, 2**62 - 1)
-    streams = np.empty((whole_number("count", count, 0, 2**40), 2), dtype=np.uint64)
+    count = whole_number("count", count, 0, 2**40)
+    try:
+        streams = np.empty((count, 2), dtype=np.uint64)
+    except MemoryError as error:
+        raise InputError(
+            f"count = {count} streams do not fit into memory: ask for fewer"
+        ) from error
     _seed_streams(np.uint64(seed), np.uint64(first), streams)
     return streams
 
 
+@kernel
+def any_unseeded(streams: Streams) -> bool:
+    """Whether a stream has no state: it would give the same number for ever."""
+    found = False
+    # Without a branch, which would take most of the time.
+    for i in range(streams.shape[0]):
+        found |= (streams[i, 0] | streams[i, 1]) == 0
+    return found
+
+
 def checked_streams(streams: Streams) -> Streams:
-    """Refuse what is not a writable, C-contiguous ``(n, 2)`` array of uint64.
+    """Refuse what is not a writable, C-contiguous ``(n, 2)`` array of uint64, or was never seeded.
 
     Raises
     ------
@@ -83,6 +99,8 @@ def checked_streams(streams: Streams) -> Streams:
         raise InputError(f"streams must have shape (n, 2), not {streams.shape}: {remedy}")
     if not streams.flags.c_contiguous or not streams.flags.writeable:
         raise InputError(f"streams must be C-contiguous and writable: {remedy}")
+    if any_unseeded(streams):
+        raise InputError(f"streams must be seeded, and not be zeros: {remedy}")
     return streams
 
 

@@ -4,6 +4,8 @@ from typing import Any
 
 import numpy as np
 
+from mcplugin.errors import InputError
+
 # mₑc² in keV (CODATA 2022: 0.51099895069 MeV).
 ELECTRON_REST_ENERGY_KEV = 510.99895069
 
@@ -15,7 +17,7 @@ def in_kev(value: Any) -> Any:
 
     Raises
     ------
-    astropy.units.UnitConversionError
+    InputError
         If the quantity is neither an energy nor equivalent to one.
     """
     if not hasattr(value, "to_value"):
@@ -24,7 +26,7 @@ def in_kev(value: Any) -> Any:
 
     # A wavelength of zero becomes an infinite energy, which is refused where energies are let in.
     with np.errstate(divide="ignore"):
-        return value.to_value(units.keV, units.temperature_energy() + units.spectral())
+        return _converted(value, units.temperature_energy() + units.spectral())
 
 
 def dimensionless_temperature(value: Any) -> Any:
@@ -32,7 +34,7 @@ def dimensionless_temperature(value: Any) -> Any:
 
     Raises
     ------
-    astropy.units.UnitConversionError
+    InputError
         If the quantity is neither an energy nor a temperature nor dimensionless.
     """
     if not hasattr(value, "to_value"):
@@ -41,4 +43,13 @@ def dimensionless_temperature(value: Any) -> Any:
 
     if value.unit.is_equivalent(units.dimensionless_unscaled):
         return value.to_value(units.dimensionless_unscaled)
-    return value.to_value(units.keV, units.temperature_energy()) / ELECTRON_REST_ENERGY_KEV
+    return _converted(value, units.temperature_energy()) / ELECTRON_REST_ENERGY_KEV
+
+
+def _converted(value: Any, equivalencies: Any) -> Any:
+    from astropy import units
+
+    try:
+        return value.to_value(units.keV, equivalencies)
+    except units.UnitsError as error:
+        raise InputError(f"{value} cannot be converted to keV: {error}") from error

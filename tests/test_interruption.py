@@ -35,6 +35,17 @@ def test_a_request_within_another_reaches_both():
         assert outer.is_set()
 
 
+def test_sigterm_is_a_request_too():
+    """It is noted which signal came first."""
+    before = signal.getsignal(signal.SIGTERM)
+    with stop_on_interrupt() as stop:
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert stop.is_set()
+        press_ctrl_c()
+        assert stop.signal == signal.SIGTERM
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
 def test_other_threads_are_left_alone():
     """Signals are the main thread's business."""
     before = signal.getsignal(signal.SIGINT)

@@ -1,7 +1,9 @@
 """Samplers from other packages: found by their entry point, and held to the contract."""
 
+import ctypes
 import importlib
 import json
+import re
 import subprocess
 import sys
 import types
@@ -19,7 +21,7 @@ from mcplugin import (
     simulate,
 )
 from mcplugin.errors import InputError, SamplerError, ThetaRangeError
-from mcplugin.samplers import base
+from mcplugin.samplers import base, lent_arrays
 from mcplugin.samplers.rejection import RejectionSampler
 
 CONFIG = {
@@ -58,58 +60,199 @@ class Frozen(Borrowed):
         u[:] = 0.0
 
 
-class Raising(Borrowed):
-    """Raises whenever it is asked for electrons."""
+class _Misbehaving(Borrowed):
+    """Draws well, and then does what no sampler may do, but not in the smallest batches."""
 
-    name = "raising"
-
-    def fill(self, theta, streams, u):
-        """Fail."""
-        raise ZeroDivisionError("no table for this temperature")
-
-
-class RaisingLate(Borrowed):
-    """Draws one electron at a time, but no more."""
-
-    name = "raising-late"
+    well_behaved = 1
 
     def fill(self, theta, streams, u):
-        """Fail for more than one stream."""
-        if len(u) > 1:
-            raise MemoryError("too many electrons")
+        """Draw, then break the contract."""
         super().fill(theta, streams, u)
+        if len(u) > self.well_behaved:
+            self.misbehave(theta, streams, u)
 
 
-class _Wrong(Borrowed):
-    """Spoils one electron in a batch."""
+def misbehaving(what, late=False, **attributes):
+    """A class of samplers that breaks the contract by ``what(self, theta, streams, u)``.
 
-    bad = 0.0
-
-    def fill(self, theta, streams, u):
-        """Draw, then spoil the last one."""
-        super().fill(theta, streams, u)
-        u[-1] = self.bad
-
-
-class NotANumber(_Wrong):
-    """Gives NaN."""
-
-    name = "not-a-number"
-    bad = np.nan
+    If ``late``, only once a run has begun.
+    """
+    name = ("late-" if late else "") + what.__name__.replace("_", "-")
+    own = {"name": name, "misbehave": what, "well_behaved": 100 if late else 1}
+    return type(name, (_Misbehaving,), {**own, **attributes})
 
 
-class Negative(_Wrong):
-    """Gives a negative four-velocity."""
-
-    name = "negative"
-    bad = -1e-300
+def element(array, index):
+    """The memory at an index that may lie outside: what C code with a wrong length writes to."""
+    return ctypes.c_uint64.from_address(array.ctypes.data + array.strides[0] * index)
 
 
-class Infinite(_Wrong):
-    """Gives an infinite four-velocity."""
+def raises(_self, _theta, _streams, _u):
+    """Fail as Python code does."""
+    raise ZeroDivisionError("no table\nfor this temperature")
 
-    name = "infinite"
-    bad = np.inf
+
+def raises_nothing_to_say(_self, _theta, _streams, _u):
+    """Fail without a message."""
+    raise MemoryError
+
+
+def leaves_the_program(_self, _theta, _streams, _u):
+    """End the program from within a library."""
+    sys.exit("goodbye")
+
+
+def gives_nan(_self, _theta, _streams, u):
+    """One NaN, at the end."""
+    u[-1] = np.nan
+
+
+def gives_negative(_self, _theta, _streams, u):
+    """One negative number, as small as can be."""
+    u[0] = -1e-300
+
+
+def gives_infinity(_self, _theta, _streams, u):
+    """One infinite number."""
+    u[len(u) // 2] = np.inf
+
+
+def writes_too_little(_self, _theta, _streams, u):
+    """Lose the last draw: its place holds what was there before."""
+    element(u, len(u) - 1).value = lent_arrays._MARK.item()
+
+
+def writes_one_more(_self, _theta, _streams, u):
+    """An index that is off by one, at the end."""
+    element(u, len(u)).value = 1
+
+
+def writes_one_before(_self, _theta, _streams, u):
+    """An index that is off by one, at the beginning."""
+    element(u, -1).value = 1
+
+
+def writes_through_the_base(_self, _theta, _streams, u):
+    """A view is no fence."""
+    u.base[:] = 1.0
+
+
+def advances_one_more(_self, _theta, streams, _u):
+    """The stream of a draw that was not asked for."""
+    element(streams, len(streams)).value = 1
+
+
+def advances_one_before(_self, _theta, streams, _u):
+    """The same at the beginning."""
+    element(streams, -1).value = 1
+
+
+def kills_a_stream(_self, _theta, streams, _u):
+    """A generator of zeros gives zeros for ever, which rejection would wait for."""
+    streams[len(streams) // 2] = 0
+
+
+def looks_at_its_neighbour(_self, _theta, _streams, u):
+    """Draws that are no longer independent."""
+    u[:] = np.sort(u)
+
+
+def advances_a_neighbour(_self, _theta, streams, _u):
+    """Draw i uses up numbers of stream i + 1."""
+    streams[1:, 0] ^= streams[:-1, 0] >> np.uint64(1)
+
+
+def counts_its_calls(self, _theta, _streams, u):
+    """A state of the sampler's own."""
+    self.calls = getattr(self, "calls", 0) + 1
+    u *= 1.0 + 0.01 * self.calls
+
+
+def reseeds(_self, _theta, _streams, u):
+    """Random numbers of its own."""
+    u *= np.random.default_rng().uniform(0.5, 1.0, len(u))
+
+
+def keeps_its_output(self, _theta, _streams, u):
+    """Write into the output of an earlier call."""
+    if hasattr(self, "kept"):
+        self.kept[:] = 0.5
+    self.kept = u
+
+
+def keeps_its_streams(self, _theta, streams, _u):
+    """Advance the streams of an earlier call."""
+    if hasattr(self, "kept"):
+        self.kept[:, 0] += np.uint64(1)
+    self.kept = streams
+
+
+def well(_self, _theta, _streams, _u):
+    """Nothing wrong in fill."""
+
+
+def returns_a_new_array(self, theta, streams, out=None):
+    """What a sampler does that overlooks ``out``."""
+    return Borrowed.sample(self, theta, streams)
+
+
+def returns_another_shape(self, theta, streams, out=None):
+    """Fill the output but return it as a column."""
+    return Borrowed.sample(self, theta, streams, out)[:, None]
+
+
+def returns_single_precision(self, theta, streams, out=None):
+    """Fill the output but return a copy in another type."""
+    return Borrowed.sample(self, theta, streams, out).astype(np.float32)
+
+
+def returns_nothing(self, theta, streams, out=None):
+    """Fill the output and forget to return it."""
+    Borrowed.sample(self, theta, streams, out)
+
+
+def overriding(sample):
+    """A class of samplers whose ``sample`` is another function."""
+    return misbehaving(well, sample=sample, name=sample.__name__.replace("_", "-"))
+
+
+# (class, what the error says besides the sampler's name)
+MISBEHAVING = [
+    *(
+        (misbehaving(what, late), said)
+        for what, said in [
+            (raises, "ZeroDivisionError: no table for this temperature"),
+            (raises_nothing_to_say, "failed: MemoryError"),
+            (leaves_the_program, "SystemExit: goodbye"),
+            (gives_nan, "gave the four-velocity nan at theta = 0.3"),
+            (gives_negative, "gave the four-velocity -1e-300 at theta = 0.3"),
+            (gives_infinity, "gave the four-velocity inf at theta = 0.3"),
+            (writes_too_little, "unwritten: fill must write all of u"),
+            (writes_one_more, r"wrote beyond the \d+ draws"),
+            (writes_one_before, r"wrote beyond the \d+ draws"),
+            (writes_through_the_base, r"wrote beyond the \d+ draws"),
+            (advances_one_more, r"wrote beyond the \d+ streams"),
+            (advances_one_before, r"wrote beyond the \d+ streams"),
+            (kills_a_stream, "without a state"),
+        ]
+        for late in (False, True)
+    ),
+    *(
+        (misbehaving(what), said)
+        for what, said in [
+            (looks_at_its_neighbour, "may depend on its own stream and temperature alone"),
+            (advances_a_neighbour, "advanced that stream differently"),
+            (counts_its_calls, "may depend on its own stream and temperature alone"),
+            (reseeds, "may depend on its own stream and temperature alone"),
+            (keeps_its_output, "must not keep the arrays"),
+            (keeps_its_streams, "must not keep the arrays"),
+        ]
+    ),
+    (overriding(returns_a_new_array), "unwritten"),
+    (overriding(returns_another_shape), r"returned ndarray \(48, 1\), not the array of 48 draws"),
+    (overriding(returns_single_precision), r"returned ndarray \(48,\), not the array"),
+    (overriding(returns_nothing), "returned NoneType"),
+]
 
 
 class QualityRaising(Borrowed):
@@ -229,31 +372,83 @@ def test_a_temperature_outside_the_range_of_a_sampler_is_refused_at_once(registe
     assert progress == []
 
 
+@pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize(
-    ("tag", "kind", "reason"),
+    ("kind", "said"), [pytest.param(kind, said, id=kind.name) for kind, said in MISBEHAVING]
+)
+def test_a_sampler_that_breaks_the_contract_is_named(kind, said, threads):
+    """The run stops with one line that names the sampler and what it did."""
+    with pytest.raises(SamplerError) as caught:
+        simulate(CONFIG, kind(), threads=threads)
+    message = str(caught.value)
+    assert f"sampler {kind.name!r} " in message
+    assert re.search(said, message), message
+    assert len(message.splitlines()) == 1
+
+
+def test_a_registered_sampler_that_breaks_the_contract_is_named_too(register):
+    """By the name that it gives itself, and by its tag."""
+    register("quality-raising", "third_party:QualityRaising")
+    with pytest.raises(SamplerError, match=r"'quality-raising'.*never measured"):
+        simulate(CONFIG, "quality-raising")
+
+
+def test_a_sampler_may_say_that_its_draws_depend_on_the_batch():
+    """One that draws on a device of its own, for example; all other promises hold for it, too."""
+    kind = misbehaving(looks_at_its_neighbour, per_stream=False)
+    assert simulate(CONFIG, kind()).summary["escaped"] == 1500
+    with pytest.raises(SamplerError, match="gave the four-velocity nan"):
+        simulate(CONFIG, misbehaving(gives_nan, per_stream=False)())
+
+
+def test_a_sampler_cannot_change_the_temperatures_of_its_caller():
+    """What it is given is a copy."""
+
+    def cools(_self, theta, _streams, _u):
+        theta[...] = 0.01
+
+    theta, streams = np.full(10, 0.3), random_streams(1, 10)
+    drawn = misbehaving(cools)().sample(theta, streams)
+    assert (theta == 0.3).all()
+    np.testing.assert_array_equal(drawn, RejectionSampler().sample(theta, random_streams(1, 10)))
+
+
+@pytest.mark.parametrize(
+    ("attributes", "said"),
     [
-        ("raising", "Raising", "no table for this temperature"),
-        ("raising-late", "RaisingLate", "too many electrons"),
-        ("not-a-number", "NotANumber", "nan"),
-        ("negative", "Negative", "-1e-300"),
-        ("infinite", "Infinite", "inf"),
-        ("quality-raising", "QualityRaising", "never measured"),
+        ({"name": None}, "name = None"),
+        ({"name": ""}, "name = ''"),
+        ({"name": 7}, "name = 7"),
+        ({"theta_range": None}, "theta_range = None"),
+        ({"theta_range": (1.0,)}, "theta_range = (1.0,)"),
+        ({"theta_range": (1.0, 0.1)}, "theta_range = (1.0, 0.1)"),
+        ({"theta_range": (0.0, 1.0)}, "theta_range = (0.0, 1.0)"),
+        ({"theta_range": (np.nan, 1.0)}, "theta_range = (nan, 1.0)"),
+        ({"theta_range": ("cold", "hot")}, "theta_range = ('cold', 'hot')"),
     ],
 )
-@pytest.mark.parametrize("threads", [1, 2])
-def test_a_sampler_that_breaks_the_contract_is_named(register, tag, kind, reason, threads):
-    """The run stops with a SamplerError that names the sampler and what it did."""
-    register(tag, f"third_party:{kind}")
-    with pytest.raises(SamplerError, match=reason) as caught:
-        simulate(CONFIG, tag, threads=threads)
-    assert repr(tag) in str(caught.value)
-    assert len(str(caught.value).splitlines()) == 1
+def test_a_sampler_says_what_it_is_called_and_where_it_is_valid(register, attributes, said):
+    """Both what is registered and what is passed as an object."""
+    nameless = type("Nameless", (Borrowed,), attributes)
+    sys.modules["third_party"].Nameless = nameless
+    register("nameless", "third_party:Nameless")
+    for given in ("nameless", nameless()):
+        with pytest.raises(SamplerError) as caught:
+            get_sampler(given)
+        assert said in str(caught.value)
+        assert "Nameless" in str(caught.value)
 
 
-def test_a_breaking_sampler_object_is_named_too():
-    """The contract holds for sampler objects as for registered ones."""
-    with pytest.raises(SamplerError, match="'negative'"):
-        simulate(CONFIG, Negative())
+def test_a_sampler_that_cannot_be_made_is_named(register):
+    """Whatever its constructor raises."""
+
+    def fail(_self):
+        raise FileNotFoundError("electrons.dat")
+
+    sys.modules["third_party"].Failing = type("Failing", (Borrowed,), {"__init__": fail})
+    register("failing", "third_party:Failing")
+    with pytest.raises(SamplerError, match=r"'failing'.*FileNotFoundError: electrons\.dat"):
+        get_sampler("failing")
 
 
 @pytest.mark.parametrize(

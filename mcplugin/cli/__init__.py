@@ -5,7 +5,7 @@ import click
 from mcplugin.cli.compare import compare
 from mcplugin.cli.config import config
 from mcplugin.cli.export import export
-from mcplugin.cli.run import run
+from mcplugin.cli.run import resume, run
 from mcplugin.cli.samplers import samplers
 from mcplugin.cli.train import train
 from mcplugin.cli.validate import validate
@@ -18,6 +18,7 @@ def main() -> None:
 
 
 main.add_command(run)
+main.add_command(resume)
 main.add_command(compare)
 main.add_command(samplers)
 main.add_command(train)

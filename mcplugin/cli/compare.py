@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mcplugin.cli import options
 from mcplugin.cli.output_folder import output_folder
 from mcplugin.cli.progress import photon_bar
 from mcplugin.cli.refusal import Refusal, WholeNumber
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 @click.command(
     epilog="Example:  mcplugin compare examples/cygnus_x1.toml --samplers rejection,gan,table"
 )
-@click.argument("config", type=click.Path(path_type=Path))
+@options.config_file
 @click.option(
     "--samplers",
     default="rejection,gan",
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="Turns that each sampler takes; speeds are medians over them.",
 )
-@click.option("--seed", type=WholeNumber(0, 2**64 - 1), help="Seed of the first run.")
+@options.seed
 @click.option(
     "--threads",
     type=WholeNumber(1, 4096),
@@ -47,12 +48,13 @@ if TYPE_CHECKING:
     help="Worker threads; speeds are steadiest with one.",
 )
 @click.option(
-    "--out",
+    "--checkpoints",
     type=click.Path(path_type=Path),
-    help="Folder for the comparison; by default comparison-CONFIG.",
+    help="Folder that keeps the runs as they go on; the same command again goes on from there.",
 )
-@click.option("--overwrite", is_flag=True, help="Replace a comparison in an existing folder.")
-@click.option("--quiet", is_flag=True, help="Print nothing but errors.")
+@options.out("comparison-CONFIG")
+@options.overwrite("a comparison")
+@options.quiet
 def compare(
     config: Path,
     samplers: str,
@@ -61,6 +63,7 @@ def compare(
     rounds: int,
     seed: int | None,
     threads: int,
+    checkpoints: Path | None,
     out: Path | None,
     overwrite: bool,
     quiet: bool,
@@ -92,13 +95,15 @@ def compare(
                 rounds=rounds,
                 seed=seed,
                 threads=threads,
+                checkpoints=checkpoints,
                 progress=bar and (lambda running, done, total: bar(done, total, running)),
             )
             comparison.write(unfinished)
     except McpluginError as error:
         raise Refusal(error) from error
     except KeyboardInterrupt:
-        click.echo("interrupted: nothing was written", err=True)
+        kept = f"; the same command goes on from {checkpoints}" if checkpoints else ""
+        click.echo(f"interrupted: nothing was written{kept}", err=True)
         sys.exit(INTERRUPTED)
     if not quiet:
         click.echo(_summary(comparison, folder))

@@ -1,15 +1,19 @@
 """Progress bars: on a terminal, and nowhere else."""
 
+import logging
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING
+
+from mcplugin.cli.log_file import listening
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
 # Called with (photons done, photons in all), and what is running where that is not always the same.
 PhotonBar = Callable[..., None]
+_MOST_WORKER_BARS = 32
 # Called with (stage, units done, units in all).
 StageBars = Callable[[str, int, int], None]
 
@@ -29,8 +33,11 @@ def _on_terminal(quiet: bool, *layout: str) -> Iterator["Progress | None"]:
 
 
 @contextmanager
-def photon_bar(quiet: bool) -> Iterator[PhotonBar | None]:
-    """One bar over photons, with what is running or else their speed; None where none is shown."""
+def photon_bar(quiet: bool, by_worker: bool = False) -> Iterator[PhotonBar | None]:
+    """One bar over photons, with what is running or else their speed; None where none is shown.
+
+    With ``by_worker``, a bar below it for the share of each worker, too.
+    """
     with _on_terminal(quiet, "bar", "{task.description}") as display:
         if display is None:
             yield None
@@ -45,7 +52,34 @@ def photon_bar(quiet: bool) -> Iterator[PhotonBar | None]:
             )
             display.update(task, completed=done, total=total, description=status)
 
-        yield advance
+        with listening(_WorkerBars(display)) if by_worker else nullcontext():
+            yield advance
+
+
+class _WorkerBars(logging.Handler):
+    """A bar for each worker, from its first chunk on: its share of the photons, and its speed."""
+
+    def __init__(self, display: "Progress") -> None:
+        super().__init__()
+        self._display = display
+        self._bars: dict[str, TaskID] = {}
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Take a chunk into account."""
+        event = vars(record)
+        if "worker" not in event:
+            return
+        # Beyond what fits on a screen, all that come later share the last bar.
+        few = len(self._bars) < _MOST_WORKER_BARS
+        name = event["worker"] if event["worker"] in self._bars or few else "others"
+        if name not in self._bars:
+            self._bars[name] = self._display.add_task("", total=event["photons"], working=0.0)
+        bar = self._bars[name]
+        self._display.update(bar, advance=event["count"])
+        shown = next(task for task in self._display.tasks if task.id == bar)
+        working = shown.fields["working"] + event["seconds"]
+        speed = f"{shown.completed / working:,.0f} photons/s" if working > 0.0 else ""
+        self._display.update(bar, working=working, description=f"{name}: {speed}")
 
 
 @contextmanager

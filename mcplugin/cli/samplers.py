@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from mcplugin.cli.refusal import Refusal
-from mcplugin.errors import McpluginError, MissingPackageError
+from mcplugin.errors import McpluginError, MissingPackageError, SamplerError
 from mcplugin.samplers import get_sampler, sampler_names
 
 _THETAS = (1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0)
@@ -53,12 +53,20 @@ def _described(name: str) -> list[dict[str, Any]]:
 def _describe(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
     sampler = get_sampler(name, **options)
     low, high = sampler.theta_range
+    try:
+        quality = {
+            f"{theta:g}": dict(sampler.quality(theta)) if low <= theta <= high else {}
+            for theta in _THETAS
+        }
+    except McpluginError:
+        raise
+    except Exception as error:
+        raise SamplerError(
+            f"sampler {name!r} cannot tell its quality: {type(error).__name__}: {error}"
+        ) from error
     return {
         "sampler": name,
         "options": dict(options),
         "theta_range": [low, high],
-        "quality": {
-            f"{theta:g}": dict(sampler.quality(theta)) if low <= theta <= high else {}
-            for theta in _THETAS
-        },
+        "quality": quality,
     }

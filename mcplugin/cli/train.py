@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mcplugin.cli import options
 from mcplugin.cli.refusal import Refusal, WholeNumber
 from mcplugin.cli.run import INTERRUPTED
 from mcplugin.errors import McpluginError, MissingPackageError, OutputError
@@ -23,8 +24,8 @@ _CHECKPOINT = "checkpoint"
 
 
 @click.command(epilog="Example:  mcplugin train weights/mj-cgan.toml --out mj-cgan")
-@click.argument("config", type=click.Path(path_type=Path))
-@click.option("--out", type=click.Path(path_type=Path), help="Folder; by default CONFIG's name.")
+@options.config_file
+@options.out("named after CONFIG")
 @click.option("--seed", type=WholeNumber(0, 2**32 - 1), help="Seed of weights and draws.")
 @click.option("--device", default="auto", help="auto, cpu or cuda.")
 @click.option(
@@ -37,7 +38,7 @@ _CHECKPOINT = "checkpoint"
 @click.option("--every", type=WholeNumber(1, 10**6), default=50, help="Steps between reports.")
 @click.option("--resume", is_flag=True, help="Go on from the checkpoint in --out.")
 @click.option("--overwrite", is_flag=True, help="Begin anew in an existing folder.")
-@click.option("--quiet", is_flag=True, help="Print nothing but errors.")
+@options.quiet
 def train(
     config: Path,
     out: Path | None,

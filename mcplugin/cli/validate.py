@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mcplugin.cli import options as shared
 from mcplugin.cli.output_folder import output_folder
 from mcplugin.cli.progress import stage_bars
 from mcplugin.cli.refusal import Refusal, WholeNumber
@@ -65,14 +66,10 @@ TOLD_APART = 1
     show_default=True,
     help="Seed of the random streams and temperatures.",
 )
-@click.option("--threads", type=WholeNumber(1, 4096), help="Worker threads; all cores by default.")
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path),
-    help="Folder for the report; by default validation-SAMPLER.",
-)
-@click.option("--overwrite", is_flag=True, help="Replace a report in an existing folder.")
-@click.option("--quiet", is_flag=True, help="Print nothing but errors.")
+@shared.threads
+@shared.out("validation-SAMPLER")
+@shared.overwrite("a report")
+@shared.quiet
 def validate(
     sampler: str,
     options: Sequence[str],

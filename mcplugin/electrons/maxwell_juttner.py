@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
-from mcplugin.domain import array_within, temperature
+from mcplugin.domain import array_within, single, temperature
+from mcplugin.errors import InputError
 
 Array = NDArray[np.float64]
 
@@ -25,6 +26,11 @@ Array = NDArray[np.float64]
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(80)
 _NODES = 0.5 * (_NODES + 1.0)
 _WEIGHTS = 0.5 * _WEIGHTS
+
+# Beyond this four-velocity the density of the hottest gas is below exp(-9999), which is zero.
+_U_MAX = 1e6
+# Smaller probabilities than this have lost their digits.
+_LEAST_PROBABILITY = 1e-300
 
 # The survival integral stops this many temperatures above its lower end: exp(-60) is 1e-26.
 _TAIL = 60.0
@@ -35,7 +41,7 @@ def pdf(u: ArrayLike, theta: ArrayLike) -> Array:
 
     Source: Jüttner (1911); f(γ) = γ²β exp(-γ/Θ)/(Θ K₂(1/Θ)) with dγ = β du.
     """
-    u, theta = _broadcast("u", u, theta)
+    u, theta = _four_velocity(u, theta)
     kinetic = u**2 / ((1.0 + np.hypot(1.0, u)) * theta)
     density = u**2 * np.exp(-kinetic) / (theta * _scaled_k2(theta))
     return np.asarray(np.where(u > 0.0, density, 0.0))
@@ -43,25 +49,25 @@ def pdf(u: ArrayLike, theta: ArrayLike) -> Array:
 
 def cdf(u: ArrayLike, theta: ArrayLike) -> Array:
     """Probability that an electron's four-velocity is at most u."""
-    u, theta = _broadcast("u", u, theta)
+    u, theta = _four_velocity(u, theta)
     return _either_side(u, theta, np.True_)
 
 
 def survival(u: ArrayLike, theta: ArrayLike) -> Array:
     """Probability that an electron's four-velocity exceeds u, without cancellation in the tail."""
-    u, theta = _broadcast("u", u, theta)
+    u, theta = _four_velocity(u, theta)
     return _either_side(u, theta, np.False_)
 
 
 def quantile(probability: ArrayLike, theta: ArrayLike) -> Array:
     """Four-velocity u below which the given probability (0 to 1) lies; infinite at 1."""
-    probability, theta = _broadcast("probability", probability, theta, 0.0, 1.0)
+    probability, theta = _probability(probability, theta)
     return _invert(probability, 1.0 - probability, theta)
 
 
 def inverse_survival(probability: ArrayLike, theta: ArrayLike) -> Array:
     """Four-velocity u above which the given probability (0 to 1) lies; infinite at 0."""
-    probability, theta = _broadcast("probability", probability, theta, 0.0, 1.0)
+    probability, theta = _probability(probability, theta)
     return _invert(1.0 - probability, probability, theta)
 
 
@@ -93,7 +99,7 @@ def moment_u(order: float, theta: ArrayLike) -> Array:
     parts, gives ⟨uⁿ⟩ = Γ((n + 5)/2) (2Θ)^((n + 4)/2) K_((n + 4)/2)(1/Θ) / (√π (n + 3) Θ² K₂(1/Θ)).
     """
     theta = temperature(theta)
-    order = float(array_within("order", order, np.nextafter(-3.0, 0.0), 100.0))
+    order = single("order", array_within("order", order, np.nextafter(-3.0, 0.0), 100.0))
     index = 0.5 * order + 2.0
     bessel_ratio: Array = special.kve(index, 1.0 / theta) / _scaled_k2(theta)
     factor = special.gamma(index + 0.5) / (np.sqrt(np.pi) * (order + 3.0))
@@ -104,7 +110,7 @@ def moment_u(order: float, theta: ArrayLike) -> Array:
 def moment_kinetic(order: float, theta: ArrayLike) -> Array:
     """Moment ⟨(γ - 1)ⁿ⟩ of any real order n, -1 <= n <= 100, free of cold cancellation."""
     theta = temperature(theta)
-    order = float(array_within("order", order, -1.0, 100.0))
+    order = single("order", array_within("order", order, -1.0, 100.0))
     # The integrand peaks near t = n + 3 and is negligible 12 √(n + 3) + 60 above it.
     top = order + 3.0 + 12.0 * np.sqrt(order + 3.0) + _TAIL
     kinetic, weighted = _integrand(np.zeros_like(theta), _rapidity(top, theta), theta)
@@ -118,11 +124,34 @@ def _scaled_k2(theta: Array) -> Array:
     return value
 
 
+def _four_velocity(u: ArrayLike, theta: ArrayLike) -> tuple[Array, Array]:
+    u, theta = _broadcast("u", u, theta)
+    return np.clip(u, -_U_MAX, _U_MAX), theta
+
+
+def _probability(probability: ArrayLike, theta: ArrayLike) -> tuple[Array, Array]:
+    probability, theta = _broadcast("probability", probability, theta, 0.0, 1.0)
+    lost = (probability > 0.0) & (probability < _LEAST_PROBABILITY)
+    if lost.any():
+        raise InputError(
+            f"probability = {probability[lost].flat[0]:.6g} is neither 0 nor at least "
+            f"{_LEAST_PROBABILITY:g}, below which doubles lose digits"
+        )
+    return probability, theta
+
+
 def _broadcast(
     name: str, value: ArrayLike, theta: ArrayLike, low: float = -np.inf, high: float = np.inf
 ) -> tuple[Array, Array]:
-    values, thetas = np.broadcast_arrays(array_within(name, value, low, high), temperature(theta))
-    return values, thetas
+    values, thetas = array_within(name, value, low, high), temperature(theta)
+    try:
+        shape = np.broadcast_shapes(values.shape, thetas.shape)
+    except ValueError as error:
+        raise InputError(
+            f"{name} and theta must have shapes that go together, not {values.shape} and "
+            f"{thetas.shape}"
+        ) from error
+    return np.broadcast_to(values, shape), np.broadcast_to(thetas, shape)
 
 
 def _rapidity(kinetic: ArrayLike, theta: Array) -> Array:

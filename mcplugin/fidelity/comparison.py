@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, ClassVar
 
-from mcplugin.domain import array_within
+from mcplugin.domain import probability
 from mcplugin.errors import InputError
 from mcplugin.fidelity.document import write_files
 from mcplugin.fidelity.provenance import machine, now
@@ -46,12 +46,13 @@ def compare(
     threads: int = 1,
     false_alarm: float = FALSE_ALARM,
     progress: Progress | None = None,
+    checkpoints: str | os.PathLike[str] | None = None,
 ) -> "Comparison":
     """Run one source with several samplers; compare their spectra and their speeds.
 
     Parameters
     ----------
-    config, samplers, photons, rounds, seed, threads, progress
+    config, samplers, photons, rounds, seed, threads, progress, checkpoints
         As for :func:`~mcplugin.fidelity.turns.take_turns`; at least two samplers.
     reference : str, optional
         Label of the sampler that the others are compared with; by default the first.
@@ -65,19 +66,21 @@ def compare(
 
     Raises
     ------
-    ConfigurationError, UnknownSamplerError, ThetaRangeError, InputError
+    ConfigurationError, UnknownSamplerError, ThetaRangeError, InputError, CheckpointError
         As :func:`~mcplugin.fidelity.turns.take_turns`; or if there are too few photons
         for a single band of energies.
     """
-    if isinstance(samplers, str) or len(samplers) < 2:
+    if isinstance(samplers, str) or not isinstance(samplers, Sequence) or len(samplers) < 2:
         raise InputError(f"samplers = {samplers!r} must be at least two, to be compared")
+    for each in samplers:
+        if not isinstance(each, str | ElectronVelocitySampler):
+            raise InputError(f"samplers: {each!r} is neither a tag nor a sampler")
     configuration = Configuration.load(config)
     labels = labels_of(samplers)
     reference = labels[0] if reference is None else reference
-    if reference not in labels:
+    if not isinstance(reference, str) or reference not in labels:
         raise InputError(f"reference = {reference!r} is not one of {', '.join(labels)}")
-    if not 0.0 < float(array_within("false_alarm", false_alarm)) < 1.0:
-        raise InputError(f"false_alarm = {false_alarm} is outside 0 < false_alarm < 1")
+    false_alarm = probability("false_alarm", false_alarm)
     seed = configuration.run.seed if seed is None else seed
     started = time.perf_counter()
     runs = take_turns(
@@ -88,6 +91,7 @@ def compare(
         seed=seed,
         threads=threads,
         progress=progress,
+        checkpoints=checkpoints,
     )
     compared_with = next(run for run in runs if run.label == reference)
     spectra = {

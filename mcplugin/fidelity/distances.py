@@ -5,7 +5,7 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mcplugin.domain import array_within, temperature
+from mcplugin.domain import array_within, single, temperature
 from mcplugin.electrons import maxwell_juttner
 from mcplugin.errors import InputError
 from mcplugin.fidelity.uniformity import kolmogorov_smirnov
@@ -43,7 +43,7 @@ class ExactCdf:
     """
 
     def __init__(self, theta: float) -> None:
-        theta = float(temperature(theta))
+        theta = single("theta", temperature(theta))
         top = float(np.arcsinh(maxwell_juttner.inverse_survival(_TAIL, theta)))
         w, spacing = np.linspace(0.0, top, _NODES, retstep=True)
         u = np.sinh(w)

@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from mcplugin.domain import temperature
+from mcplugin.domain import single, temperature
 from mcplugin.electrons import maxwell_juttner
-from mcplugin.errors import SamplerError
+from mcplugin.errors import InputError, SamplerError
 
 Array = NDArray[np.float64]
 
@@ -101,12 +101,14 @@ def measure_map(sampler: RadialMap, theta: float) -> MapDistance:
 
     Raises
     ------
-    ThetaRangeError
-        If the temperature is out of range.
+    ThetaRangeError, InputError
+        If the temperature is out of range, or there is no map.
     SamplerError
         If the map gives what no electron has, or the wrong shape.
     """
-    theta = float(temperature(theta))
+    theta = single("theta", temperature(theta))
+    if not isinstance(sampler, RadialMap):
+        raise InputError(f"sampler = {sampler!r} has no radial map: it needs a method transform")
     u = np.asarray(sampler.transform(_RADIUS, theta), dtype=np.float64)
     if u.shape != _RADIUS.shape or not (np.isfinite(u) & (u >= 0.0)).all():
         raise SamplerError(

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import special, stats
 
-from mcplugin.domain import array_within, whole_number
+from mcplugin.domain import array_within, probability, whole_number
 from mcplugin.errors import InputError
 from mcplugin.transport.simulation import Result
 from mcplugin.transport.spectrum import Spectrum
@@ -53,7 +53,7 @@ class Band:
         Photons of the first and of the second run.
     ratio, ratio_error : float
         Photons per seed photon, second over first, and its standard error; infinite where the
-        first run has no photons.
+        first run has no photons, and zero where the second has none.
     ratio_lo, ratio_hi : float
         Confidence interval of the ratio (Clopper & Pearson 1934, Biometrika 26, 404), wide enough
         that those of all bands of a view hold together. It takes counts as Poisson, which makes
@@ -342,6 +342,8 @@ def compare_counts(
         if (counts != np.rint(counts)).any():
             raise InputError(f"{name} must hold counts, which are whole numbers")
         rows.append(counts.astype(np.int64)[None])
+    if not isinstance(photons, Sequence) or isinstance(photons, str) or len(photons) != 2:
+        raise InputError(f"photons = {photons!r} must be two numbers, one for each code")
     one, two = (whole_number("photons", number, 1, 10**15) for number in photons)
     settings = _Settings((one, two), false_alarm, confidence, most_bands, least_counts)
     return _comparison([("total", ["all"], rows[0], rows[1])], edges, settings)
@@ -357,11 +359,11 @@ class _Settings:
 
     def __post_init__(self) -> None:
         """Refuse what no test can be made with."""
-        for name, value in (("false_alarm", self.false_alarm), ("confidence", self.confidence)):
-            if not 0.0 < float(array_within(name, value)) < 1.0:
-                raise InputError(f"{name} = {value} is outside 0 < {name} < 1")
-        whole_number("most_bands", self.most_bands, 1, 10**6)
-        whole_number("least_counts", self.least_counts, 1, 10**15)
+        probability("false_alarm", self.false_alarm)
+        probability("confidence", self.confidence)
+        # As Python's own numbers: those of numpy may overflow.
+        for name, most in (("most_bands", 10**6), ("least_counts", 10**15)):
+            object.__setattr__(self, name, whole_number(name, getattr(self, name), 1, most))
 
 
 # Name of the view, names of its parts, counts of both runs: (parts, bins) each.
@@ -553,7 +555,9 @@ def _ratio(counts: Counts, photons: tuple[int, int]) -> tuple[Array, Array]:
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = shares[1] / shares[0]
         variances = [(1.0 - share) / n for share, n in zip(shares, counts, strict=True)]
-        return ratio, ratio * np.sqrt(variances[0] + variances[1])
+        error = ratio * np.sqrt(variances[0] + variances[1])
+    # A ratio of zero has the standard error zero: its interval is what says more.
+    return ratio, np.where(counts[1] == 0, 0.0, error)
 
 
 def _relative_error(share: Array, photons: tuple[int, int]) -> Array:

@@ -10,12 +10,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import reduce
 from operator import add
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from mcplugin.domain import whole_number
-from mcplugin.errors import InputError
+from mcplugin.errors import InputError, OutputError
 from mcplugin.interruption import stop_on_interrupt
 from mcplugin.samplers.base import ElectronVelocitySampler, get_sampler
 from mcplugin.transport.configuration import Configuration
@@ -63,8 +64,6 @@ class Round:
     def of(cls, result: Result) -> "Round":
         """Pick the figures of a run."""
         s = result.summary
-        # A source that never scatters draws no electron.
-        of_a_draw = s["electron_share"] * s["seconds"] * s["threads"] / max(s["electron_draws"], 1)
         return cls(
             seed=s["seed"],
             photons=s["photons"],
@@ -72,7 +71,8 @@ class Round:
             photons_per_second=s["photons_per_second"],
             scatterings_per_second=s["scatterings_per_second"],
             electron_share=s["electron_share"],
-            nanoseconds_per_draw=1e9 * of_a_draw,
+            # A source that never scatters draws no electron.
+            nanoseconds_per_draw=1e9 * s["electron_seconds"] / max(s["electron_draws"], 1),
         )
 
 
@@ -236,6 +236,7 @@ def take_turns(
     seed: int | None = None,
     threads: int = 1,
     progress: Progress | None = None,
+    checkpoints: str | os.PathLike[str] | None = None,
 ) -> tuple[SamplerRun, ...]:
     """Run one source with several samplers, in rounds in which each has its turn.
 
@@ -255,6 +256,8 @@ def take_turns(
         Worker threads; speeds of single draws are most exact with one.
     progress : callable, optional
         Called with (what is running, photons done, photons in all).
+    checkpoints : path, optional
+        Folder in which every run is kept as it goes on; the same call again goes on from there.
 
     Returns
     -------
@@ -265,6 +268,8 @@ def take_turns(
     ------
     ConfigurationError, UnknownSamplerError, ThetaRangeError, InputError
         If the runs cannot be done as asked; nothing has been computed then.
+    CheckpointError, OutputError
+        If the folder cannot be written, or is that of another comparison.
     KeyboardInterrupt
         If interrupted from the keyboard: a comparison of unequal halves would mislead.
     """
@@ -281,6 +286,8 @@ def take_turns(
         for each in samplers
     ]
     labels = labels_of(samplers)
+    if checkpoints is not None:
+        _make_folder(Path(checkpoints))
     results: list[list[Result]] = [[] for _ in made]
     done, total = 0, photons * len(made)
     with stop_on_interrupt() as stop:
@@ -299,6 +306,7 @@ def take_turns(
             # Each is first in turn, so that none always inherits the caches of the same other.
             for i in (np.arange(len(made)) + k) % len(made):
                 title = f"{labels[i]}, round {k + 1} of {rounds}"
+                kept = checkpoints and Path(checkpoints, f"sampler-{i + 1}-round-{k + 1}.h5")
                 result = simulate(
                     configuration,
                     made[i],
@@ -306,10 +314,19 @@ def take_turns(
                     (seed + int(i) * rounds + k) % _SEEDS,
                     threads=threads,
                     progress=_shifted(progress, title, done, total),
+                    checkpoint=kept,
                 )
                 results[i].append(complete(result))
                 done += size
     return tuple(SamplerRun.of(*each) for each in zip(labels, results, strict=True))
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise OutputError(f"cannot keep checkpoints in {folder}: {reason}") from error
 
 
 def labels_of(samplers: Sequence[str | ElectronVelocitySampler]) -> list[str]:

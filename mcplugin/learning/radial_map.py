@@ -25,12 +25,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mcplugin.domain import array_within, real_array, temperature
+from mcplugin.domain import array_within, instance_of, real_array, temperature
 from mcplugin.errors import InputError, WeightsError
 from mcplugin.learning.c_form import c_form
 from mcplugin.learning.weights import Weights
 
 Array = NDArray[np.float64]
+
+# The largest latent radius that is mapped, here and by libmcplugin; one draw in 10¹³ is beyond 8.
+RADIUS_MAX = 1e6
 
 THERMAL, FREE = "thermal", "free"
 
@@ -86,9 +89,9 @@ class ThermalMap:
         Raises
         ------
         ThetaRangeError, InputError
-            If a temperature is outside the range or a radius is negative or not finite.
+            If a temperature is outside the range or a radius outside 0 to 10⁶.
         """
-        radius = array_within("radius", radius, 0.0)
+        radius = array_within("radius", radius, 0.0, RADIUS_MAX)
         theta = temperature(theta, *self.theta_range)
         m = _learned(radius, self.fold(theta), self.units)
         u: Array = radius * np.sqrt(theta * (1.0 + theta * (0.25 * radius**2 + m * m)))
@@ -166,6 +169,7 @@ def thermal_map(weights: Weights) -> ThermalMap:
     WeightsError
         If the weights are of another form, or their shapes do not fit together.
     """
+    instance_of("weights", weights, Weights, "take them from load_weights")
     if weights.card["form"] != THERMAL:
         raise WeightsError(
             f"the weights are of the form {weights.card['form']!r}, not {THERMAL!r} as thermal "
@@ -186,6 +190,7 @@ def free_map(weights: Weights) -> FreeMap:
     WeightsError
         If the weights are of another form, or their shapes do not fit together.
     """
+    instance_of("weights", weights, Weights, "take them from load_weights")
     if weights.card["form"] != FREE:
         raise WeightsError(f"the weights are of the form {weights.card['form']!r}, not {FREE!r}")
     base, modulation, projection, shift, limits = _taken(

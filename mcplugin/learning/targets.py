@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
+from mcplugin.domain import file_path, real_array, single
 from mcplugin.electrons import maxwell_juttner
 from mcplugin.errors import InputError
 from mcplugin.random_streams import random_streams
@@ -96,6 +97,10 @@ class MaxwellJuttnerTarget(Target):
     grid_shape = (49, 48)
 
     def __init__(self, theta_min: float = 1e-4, theta_max: float = 1e2) -> None:
+        theta_min, theta_max = (
+            single(name, real_array(name, value))
+            for name, value in (("theta_min", theta_min), ("theta_max", theta_max))
+        )
         if not 1e-4 <= theta_min < theta_max <= 1e2:
             raise InputError(
                 f"theta_min = {theta_min} and theta_max = {theta_max} must obey "
@@ -205,7 +210,7 @@ class SampleTarget(Target):
         InputError
             If the file is missing or unreadable, or its samples cannot be learned from.
         """
-        path = Path(path)
+        path = file_path("path", path)
         try:
             names, columns = _read_columns(path)
         except InputError:

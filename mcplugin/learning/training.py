@@ -5,8 +5,8 @@ the very weights that an uninterrupted one would have reached on the same machin
 """
 
 import json
-import tomllib
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -14,10 +14,11 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, model_validator
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from mcplugin.configuration_file import ConflictError, Section, Whole, read_toml, validated
 from mcplugin.errors import ConfigurationError
 from mcplugin.learning.critic import OBJECTIVES, LearnedObjective, Objective, OptimalTransport
 from mcplugin.learning.generator import FreeGenerator, Generator, ThermalGenerator
@@ -27,11 +28,7 @@ from mcplugin.learning.targets import MaxwellJuttnerTarget, SampleTarget, Target
 from mcplugin.learning.weights import Weights
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
-
-
-class TargetSettings(_Section):
+class TargetSettings(Section):
     """What to learn."""
 
     kind: Literal["analytic", "samples"]
@@ -40,62 +37,78 @@ class TargetSettings(_Section):
     theta_max: Annotated[float, Field(ge=1e-4, le=100.0)] = 100.0
     file: str | None = None
 
+    @model_validator(mode="after")
+    def _consistent(self) -> "TargetSettings":
+        if self.kind == "samples" and self.file is None:
+            raise ConflictError("kind = 'samples' needs a file of them: give file", "kind")
+        if not self.theta_min < self.theta_max:
+            raise ConflictError(
+                f"theta_min = {self.theta_min:g} must be below theta_max = {self.theta_max:g}",
+                "theta_min",
+            )
+        return self
 
-class GeneratorSettings(_Section):
+
+class GeneratorSettings(Section):
     """How large the generator is."""
 
     form: Literal["thermal", "free"] = "thermal"
-    units: Annotated[int, Field(ge=1, le=256)] = 8
-    conditioning: Annotated[int, Field(ge=1, le=64)] = 3
+    units: Annotated[Whole, Field(ge=1, le=256)] = 8
+    conditioning: Annotated[Whole, Field(ge=1, le=64)] = 3
 
 
-class Stage(_Section):
+class Stage(Section):
     """One stage of training."""
 
     objective: Literal["classic", "wgan-gp", "energy", "optimal-1d"]
-    steps: Annotated[int, Field(ge=0, le=10_000_000)]
-    batch: Annotated[int, Field(ge=64, le=10_000_000)] = 2048
+    steps: Annotated[Whole, Field(ge=0, le=10_000_000)]
+    batch: Annotated[Whole, Field(ge=64, le=10_000_000)] = 2048
     learning_rate: Annotated[float, Field(gt=0.0, le=1.0)] = 1e-3
-    critic_steps: Annotated[int, Field(ge=1, le=100)] = 3
-    critic_warmup: Annotated[int, Field(ge=1, le=100_000)] = 200
-    critic_width: Annotated[int, Field(ge=1, le=4096)] = 64
+    critic_steps: Annotated[Whole, Field(ge=1, le=100)] = 3
+    critic_warmup: Annotated[Whole, Field(ge=1, le=100_000)] = 200
+    critic_width: Annotated[Whole, Field(ge=1, le=4096)] = 64
     critic_learning_rate: Annotated[float, Field(gt=0.0, le=1.0)] = 1e-3
     stop_at: Annotated[float, Field(ge=0.0)] = 0.0
-    polish: Annotated[int, Field(ge=0, le=1_000_000)] = 0
+    polish: Annotated[Whole, Field(ge=0, le=1_000_000)] = 0
 
 
-class TrainingConfiguration(_Section):
+class TrainingConfiguration(Section):
     """A complete training."""
 
-    name: str = "generator"
+    name: Annotated[str, Field(pattern=r"^\w[\w.+-]*$")] = "generator"
     target: TargetSettings
     generator: GeneratorSettings = GeneratorSettings()
-    stage: list[Stage]
-    seed: Annotated[int, Field(ge=0, le=2**32 - 1)] = 1
+    stage: Annotated[list[Stage], Field(min_length=1)]
+    seed: Annotated[Whole, Field(ge=0, le=2**32 - 1)] = 1
+
+    @model_validator(mode="after")
+    def _generator_fits_the_target(self) -> "TrainingConfiguration":
+        if self.generator.form == FREE and self.target.kind != "samples":
+            raise ConflictError(
+                "generator.form = 'free' is for target.kind = 'samples': use form = 'thermal'",
+                *("generator", "form"),
+            )
+        return self
 
     @classmethod
-    def load(cls, path: str | Path) -> "TrainingConfiguration":
-        """Read a TOML file; relative paths in it are taken from its folder.
+    def load(cls, source: "Mapping[str, Any] | str | os.PathLike[str]") -> "TrainingConfiguration":
+        """Read a training from a TOML file or a mapping of its sections.
+
+        Relative paths inside a file are taken from the file's own folder.
 
         Raises
         ------
         ConfigurationError
-            If the file cannot be read or does not describe a training.
+            If the file cannot be read or does not describe a training; in one line with the file,
+            the line, the key, what was given, what is allowed, and the nearest valid name.
         """
-        path = Path(path)
-        try:
-            content = tomllib.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise ConfigurationError(f"cannot read {path}: {error}") from error
+        if isinstance(source, Mapping):
+            return validated(cls, source, "training configuration")
+        content, text = read_toml(source)
         target = content.get("target")
         if isinstance(target, dict) and isinstance(target.get("file"), str):
-            target["file"] = str(path.parent / target["file"])
-        try:
-            return cls.model_validate(content)
-        except ValidationError as error:
-            problem = error.errors(include_url=False)[0]
-            where = ".".join(str(part) for part in problem["loc"])
-            raise ConfigurationError(f"{path}: {where}: {problem['msg']}") from error
+            target["file"] = str(Path(source).parent / target["file"])
+        return validated(cls, content, os.fspath(source), text)
 
 
 @dataclass
@@ -375,8 +388,7 @@ def _below(state: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
 def _target(settings: TargetSettings) -> Target:
     if settings.kind == "analytic":
         return MaxwellJuttnerTarget(settings.theta_min, settings.theta_max)
-    if settings.file is None:
-        raise ConfigurationError("target.file is missing: a target of samples needs a file")
+    assert settings.file is not None
     return SampleTarget.read(settings.file)
 
 
@@ -384,8 +396,7 @@ def _generator(configuration: TrainingConfiguration, target: Target) -> Generato
     settings = configuration.generator
     random = torch.Generator().manual_seed(configuration.seed)
     if settings.form == FREE:
-        if not isinstance(target, SampleTarget):
-            raise ConfigurationError("generator.form = 'free' is for a target of samples")
+        assert isinstance(target, SampleTarget)
         _, u = target.draw(np.random.default_rng(configuration.seed), 10_000)
         return FreeGenerator(
             settings.units,

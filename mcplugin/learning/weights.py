@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mcplugin.errors import WeightsError
+from mcplugin.domain import file_path, instance_of
+from mcplugin.errors import OutputError, WeightsError
 
 Array = NDArray[np.float64]
 
@@ -59,10 +60,13 @@ def save_weights(path: str | os.PathLike[str], weights: Weights) -> None:
     ------
     WeightsError
         If a parameter is not finite.
+    OutputError
+        If the files cannot be written.
     """
     from safetensors.numpy import save
 
-    path = Path(path)
+    path = file_path("path", path)
+    instance_of("weights", weights, Weights, "take them from a training or from load_weights")
     for name, tensor in weights.tensors.items():
         if not np.isfinite(tensor).all():
             raise WeightsError(f"{name} of {path} is not finite: nothing was written")
@@ -75,8 +79,11 @@ def save_weights(path: str | os.PathLike[str], weights: Weights) -> None:
         "sha256": hashlib.sha256(content).hexdigest(),
         "shapes": {name: list(tensor.shape) for name, tensor in sorted(tensors.items())},
     }
-    path.write_bytes(content)
-    path.with_suffix(".json").write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
+    try:
+        path.write_bytes(content)
+        path.with_suffix(".json").write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise OutputError(f"cannot write {path}: {error}") from error
 
 
 def load_weights(path: str | os.PathLike[str] | None = None) -> Weights:
@@ -97,7 +104,7 @@ def load_weights(path: str | os.PathLike[str] | None = None) -> Weights:
     from safetensors import SafetensorError
     from safetensors.numpy import load
 
-    path = default_weights() if path is None else Path(path)
+    path = default_weights() if path is None else file_path("weights", path)
     card_path = path.with_suffix(".json")
     try:
         content = path.read_bytes()

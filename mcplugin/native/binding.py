@@ -86,9 +86,13 @@ class Library:
         """
         if status == self.functions.MCP_OK:
             return
-        text = self.ffi.string(self.functions.mcp_error_text()).decode("utf-8", "replace")
         name = self.ffi.typeof("enum mcp_status").elements.get(status, "unknown status")
-        raise _ERRORS.get(name, SamplerError)(text)
+        raise _ERRORS.get(name, SamplerError)(self.error_text())
+
+    def error_text(self) -> str:
+        """``mcp_error_text``: what went wrong in the last failed call of this thread."""
+        text: str = self.ffi.string(self.functions.mcp_error_text()).decode("utf-8", "replace")
+        return text
 
     def create(
         self, spec: str, weights: bytes | None = None, tail_radius: float = TAIL_RADIUS

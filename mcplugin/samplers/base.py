@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mcplugin.domain import THETA_REMEDY, temperature, whole_number
-from mcplugin.errors import InputError, SamplerError, UnknownSamplerError
+from mcplugin.errors import InputError, McpluginError, SamplerError, UnknownSamplerError
 from mcplugin.jit import kernel
 from mcplugin.random_streams import (
     Streams,
@@ -50,6 +50,9 @@ class ElectronVelocitySampler(ABC):
     variants : tuple of mappings
         Sets of constructor options that are worth listing, testing and timing; the first is the
         default.
+    per_stream : bool
+        Whether a draw depends on its own stream and temperature alone. A run with a sampler that
+        says no is valid, but another one on another number of threads.
     """
 
     name: ClassVar[str]
@@ -57,6 +60,11 @@ class ElectronVelocitySampler(ABC):
     theta_remedy: str = THETA_REMEDY
     options: Mapping[str, Any] = MappingProxyType({})
     variants: ClassVar[tuple[Mapping[str, Any], ...]] = ({},)
+    per_stream: bool = True
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travel to another process as class and options, which make this very sampler again."""
+        return functools.partial(type(self), **self.options), ()
 
     @abstractmethod
     def fill(self, theta: Array, streams: Streams, u: Array) -> None:
@@ -138,7 +146,8 @@ class ElectronVelocitySampler(ABC):
 def _checked_out(out: Array | None, shape: tuple[int, ...]) -> Array:
     if out is None:
         return np.empty(shape)
-    if not isinstance(out, np.ndarray) or out.dtype != np.float64 or out.shape != shape:
+    plain = isinstance(out, np.ndarray) and not hasattr(out, "unit")
+    if not plain or out.dtype != np.float64 or out.shape != shape:
         raise InputError(f"out must be a float64 array of shape {shape}")
     if not out.flags.c_contiguous or not out.flags.writeable:
         raise InputError("out must be C-contiguous and writable")
@@ -190,12 +199,13 @@ def get_sampler(
     InputError
         If the sampler does not know an option or its value.
     SamplerError
-        If what is registered cannot be loaded or makes no ``ElectronVelocitySampler``.
+        If what is registered cannot be loaded or makes no ``ElectronVelocitySampler``, or if that
+        has no name or no range of temperatures.
     """
     if isinstance(sampler, ElectronVelocitySampler):
         if options:
             raise InputError(f"options {sorted(options)} come too late for a constructed sampler")
-        return sampler
+        return _introduced(sampler, f"this {type(sampler).__name__}")
     registry = _registry()
     if not isinstance(sampler, str) or sampler not in registry:
         near = difflib.get_close_matches(str(sampler), registry, n=1, cutoff=0.4)
@@ -211,18 +221,44 @@ def get_sampler(
         ) from error
     try:
         constructed = constructor(**options)
+    except McpluginError:
+        raise
     except TypeError as error:
         if options:
             raise InputError(f"sampler {sampler!r} cannot take {options}: {error}") from error
         raise SamplerError(
             f"{registry[sampler].value}, registered as {sampler!r}, makes no sampler: {error}"
         ) from error
+    except Exception as error:
+        raise SamplerError(
+            f"{registry[sampler].value}, registered as {sampler!r}, failed when it was made: "
+            f"{type(error).__name__}: {error}"
+        ) from error
     if not isinstance(constructed, ElectronVelocitySampler):
         raise SamplerError(
             f"{registry[sampler].value}, registered as {sampler!r}, makes no "
             "ElectronVelocitySampler"
         )
-    return constructed
+    return _introduced(constructed, f"{registry[sampler].value}, registered as {sampler!r},")
+
+
+def _introduced(sampler: ElectronVelocitySampler, who: str) -> ElectronVelocitySampler:
+    """Refuse a sampler that does not say what it is called and where it is valid."""
+    name = getattr(sampler, "name", None)
+    if not isinstance(name, str) or not name:
+        raise SamplerError(f"{who} has name = {name!r}: set it to the sampler's tag")
+    given = getattr(sampler, "theta_range", None)
+    try:
+        low, high = (float(end) for end in given)  # type: ignore[union-attr]
+        valid = 0.0 < low <= high < float("inf")
+    except (TypeError, ValueError):
+        valid = False
+    if not valid:
+        raise SamplerError(
+            f"{who} has theta_range = {given!r}: set it to the lowest and highest temperature "
+            "theta > 0 at which the sampler is valid"
+        )
+    return sampler
 
 
 def sample_four_velocity(

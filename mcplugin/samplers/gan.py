@@ -11,12 +11,12 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from mcplugin.domain import temperature
+from mcplugin.domain import array_within, instance_of, single, temperature
 from mcplugin.errors import InputError, MissingPackageError
 from mcplugin.jit import kernel
-from mcplugin.learning.radial_map import ThermalMap, thermal_map
+from mcplugin.learning.radial_map import RADIUS_MAX, ThermalMap, thermal_map
 from mcplugin.learning.targets import MaxwellJuttnerTarget
 from mcplugin.learning.weights import load_weights
 from mcplugin.random_streams import Streams, random_bits
@@ -34,6 +34,7 @@ _BETA_MASK = np.uint64(2**24 - 1)
 # On a CPU the many elementwise operations are fastest on blocks that its caches hold.
 _CPU_BLOCK = 2**13
 
+_DEVICES = "use 'cpu', or 'cuda' with a GPU"
 INSTALL_TORCH = "gan-torch needs PyTorch: pip install 'mcplugin[torch]'"
 
 
@@ -93,9 +94,20 @@ class GenerativeSampler(ElectronVelocitySampler):
         self.theta_range = self.reference.theta_range
         self.options = {} if weights is None else {"weights": os.fspath(weights)}
 
+    def _checked_latents(self, radius: ArrayLike, theta: ArrayLike) -> tuple[Array, Array]:
+        """What :meth:`transform` is given, as contiguous arrays: one temperature, or n."""
+        radius = np.ascontiguousarray(array_within("radius", radius, 0.0, RADIUS_MAX))
+        theta = np.asarray(temperature(theta, *self.theta_range, self.theta_remedy), order="C")
+        if radius.ndim != 1 or theta.shape not in ((), radius.shape):
+            raise InputError(
+                f"radius must have shape (n,) and theta () or (n,), not {radius.shape} and "
+                f"{theta.shape}"
+            )
+        return radius, theta
+
     def quality(self, theta: float) -> dict[str, float]:
         """Distance D = sup |F(u) - F_exact(u)| at one temperature, computed without sampling."""
-        theta = float(temperature(theta, *self.theta_range))
+        theta = single("theta", temperature(theta, *self.theta_range))
         return {"distance": MaxwellJuttnerTarget.distance_at(self.reference, theta)}
 
 
@@ -137,14 +149,15 @@ class TorchGanSampler(GenerativeSampler):
 
         super().__init__(weights)
         try:
-            self._device = torch.device(device)
+            self._device = torch.device(instance_of("device", device, str, _DEVICES))
             present = self._device.type != "cuda" or torch.cuda.is_available()
-        except (RuntimeError, TypeError) as error:
-            raise InputError(f"device = {device!r} is not known to torch: {error}") from error
+        except (RuntimeError, TypeError, ValueError) as error:
+            raise InputError(f"device = {device!r} is not known to torch: {_DEVICES}") from error
         if self._device.type not in ("cpu", "cuda") or not present:
-            raise InputError(f"device = {device!r} is not here: use 'cpu', or 'cuda' with a GPU")
+            raise InputError(f"device = {device!r} is not here: {_DEVICES}")
         self._module = torchscript(self.weights).to(self._device)
         self._device_latents = bool(device_latents)
+        self.per_stream = not self._device_latents
         self.options = {**self.options, "device": str(device), "device_latents": device_latents}
 
     def _on_device(self, array: Array) -> "torch.Tensor":
@@ -152,13 +165,13 @@ class TorchGanSampler(GenerativeSampler):
 
         return torch.from_numpy(np.ascontiguousarray(array)).to(self._device)
 
-    def transform(self, radius: Array, theta: Any) -> Array:
+    def transform(self, radius: ArrayLike, theta: ArrayLike) -> Array:
         """Map latent radii to four-velocities: pure, with no random numbers of its own.
 
         Parameters
         ----------
         radius : (n,) array
-            Latent radii |z| >= 0 of a 3-D standard normal z.
+            Latent radii |z| of a 3-D standard normal z, 0 to 10⁶.
         theta : float or (n,) array
             Temperature within ``theta_range``.
 
@@ -166,10 +179,15 @@ class TorchGanSampler(GenerativeSampler):
         -------
         (n,) array of float64
             Four-velocities u = γβ.
+
+        Raises
+        ------
+        ThetaRangeError, InputError
+            If a temperature or a radius is out of range, or the shapes do not go together.
         """
         import torch
 
-        theta = np.asarray(theta, dtype=np.float64)
+        radius, theta = self._checked_latents(radius, theta)
         u = np.empty(radius.size)
         block = _CPU_BLOCK if self._device.type == "cpu" else max(radius.size, 1)
         with torch.inference_mode(), _one_torch_thread():
@@ -219,6 +237,6 @@ def gan(device: str = "cpu", **options: Any) -> GenerativeSampler:
     """
     from mcplugin.samplers.native import NativeGanSampler
 
-    if device == "cpu":
+    if instance_of("device", device, str, _DEVICES) == "cpu":
         return NativeGanSampler(**options)
     return TorchGanSampler(device=device, **options)

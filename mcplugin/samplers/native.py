@@ -5,12 +5,12 @@ Each draw uses its own stream, as everywhere in the package, so results do not d
 """
 
 import os
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from mcplugin.domain import temperature
+from mcplugin.domain import single, temperature
 from mcplugin.native import binding
 from mcplugin.random_streams import Streams
 from mcplugin.samplers.base import ElectronVelocitySampler
@@ -58,11 +58,10 @@ class NativeGanSampler(_NativeGenerator):
     name: ClassVar[str] = "gan-native"
     spec: ClassVar[str] = "gan"
 
-    def transform(self, radius: Array, theta: Any) -> Array:
+    def transform(self, radius: ArrayLike, theta: ArrayLike) -> Array:
         """Map latent radii to four-velocities; see `TorchGanSampler.transform`."""
-        radius = np.ascontiguousarray(radius, dtype=np.float64)
+        radius, theta = self._checked_latents(radius, theta)
         u = np.empty(radius.size)
-        theta = np.ascontiguousarray(theta, dtype=np.float64)
         self._library.transform_radius(self._sampler, theta, radius, u)
         return u
 
@@ -83,7 +82,7 @@ class ExactGanSampler(_NativeGenerator):
 
     def quality(self, theta: float) -> dict[str, float]:
         """Share of proposals that are accepted at one temperature, computed without sampling."""
-        theta = float(temperature(theta, *self.theta_range))
+        theta = single("theta", temperature(theta, *self.theta_range))
         return {"acceptance": self._library.acceptance(self._sampler, theta)}
 
 
@@ -111,5 +110,5 @@ class NativeRejectionSampler(ElectronVelocitySampler):
 
     def quality(self, theta: float) -> dict[str, float]:
         """Share of proposals that are accepted at one temperature."""
-        theta = float(temperature(theta, *self.theta_range))
+        theta = single("theta", temperature(theta, *self.theta_range))
         return {"acceptance": self._library.acceptance(self._sampler, theta)}

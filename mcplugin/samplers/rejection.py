@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from mcplugin.domain import THETA_MAX, THETA_MIN, temperature
+from mcplugin.domain import THETA_MAX, THETA_MIN, single, temperature
 from mcplugin.errors import InputError
 from mcplugin.jit import kernel
 from mcplugin.random_streams import Streams, point_in_disc, uniform
@@ -93,7 +93,7 @@ class RejectionSampler(ElectronVelocitySampler):
 
     def quality(self, theta: float) -> dict[str, float]:
         """Share of proposals that are accepted at one temperature, in closed form."""
-        theta = float(temperature(theta, *self.theta_range))
+        theta = single("theta", temperature(theta, *self.theta_range))
         if self.method == "sobol":
             return {"acceptance": _sobol_acceptance(theta)}
         a, b, _ = _envelope(self.method)

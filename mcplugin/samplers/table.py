@@ -16,7 +16,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from mcplugin.domain import THETA_MAX, THETA_MIN, temperature
+from mcplugin.domain import THETA_MAX, THETA_MIN, single, temperature
 from mcplugin.electrons import maxwell_juttner
 from mcplugin.jit import kernel
 from mcplugin.random_streams import Streams, uniform
@@ -56,7 +56,7 @@ class TableSampler(ElectronVelocitySampler):
 
     def quality(self, theta: float) -> dict[str, float]:
         """Largest |F(u(p)) - p| at one temperature, for both tables, on a grid within intervals."""
-        theta = float(temperature(theta, *self.theta_range))
+        theta = single("theta", temperature(theta, *self.theta_range))
         p = np.unique(np.concatenate([fine := _between_nodes(), 1.0 - fine]))
         isothermal, per_draw = np.empty(p.size), np.empty(p.size)
         cubics, surfaces = _quantile_cubics(theta), _quantile_cubics_of_all_temperatures()

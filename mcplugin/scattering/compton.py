@@ -24,12 +24,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mcplugin.domain import array_within
-from mcplugin.errors import InputError
+from mcplugin.errors import InputError, SamplerError
 from mcplugin.jit import kernel
 from mcplugin.random_streams import Streams, checked_streams, point_in_disc, uniform
 from mcplugin.scattering.klein_nishina import draw_deflection, interacts
 
 Array = NDArray[np.float64]
+
+# Harder photons refuse nearly all electrons, by the hundred thousand.
+_X_MAX = 1e4
 
 # What the event kernel writes as the cosine of a photon that the offered electron did not scatter.
 REFUSED = 2.0
@@ -96,7 +99,7 @@ def scatter(
     Parameters
     ----------
     x : array_like
-        Photon energies in the lab, x > 0: a scalar or shape (n,).
+        Photon energies in the lab, 0 < x <= 1e4: a scalar or shape (n,).
     theta : float
         Electron temperature kT/(mₑc²).
     electrons : ElectronSource
@@ -115,10 +118,17 @@ def scatter(
     Raises
     ------
     InputError
-        If an energy is not positive or the shapes do not match; and as ``electrons`` raises.
+        If an energy is out of range or the shapes do not match; and as ``electrons`` raises.
+    SamplerError
+        If ``electrons`` gives another number of electrons than it was asked for.
     """
+    if not callable(getattr(electrons, "sample", None)):
+        raise InputError(
+            f"electrons = {electrons!r} cannot be drawn from: give a sampler, such as "
+            "mcplugin.get_sampler('rejection')"
+        )
     count = len(checked_streams(streams))
-    x_in = array_within("x", x, np.finfo(np.float64).tiny)
+    x_in = array_within("x", x, np.finfo(np.float64).tiny, _X_MAX)
     if x_in.shape not in ((), (count,)):
         raise InputError(f"x must be a scalar or have shape ({count},), not {x_in.shape}")
     x_in = np.broadcast_to(x_in, count)
@@ -126,7 +136,9 @@ def scatter(
     waiting = np.arange(count)
     while waiting.size:
         own_streams = streams[waiting]
-        u = electrons.sample(theta, own_streams)
+        u = array_within("four-velocity", electrons.sample(theta, own_streams), 0.0)
+        if u.shape != waiting.shape:
+            raise SamplerError(f"{waiting.size} electrons were asked for, {u.shape} came")
         energies, cosines = np.empty((2, waiting.size))
         meet_electrons(x_in[waiting], u, own_streams, energies, cosines)
         streams[waiting] = own_streams

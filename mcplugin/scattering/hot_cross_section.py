@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.interpolate import CubicSpline
 
-from mcplugin.domain import array_within, temperature
+from mcplugin.domain import array_within, single, temperature
 from mcplugin.jit import kernel
-from mcplugin.scattering.klein_nishina import total_cross_section
+from mcplugin.scattering.klein_nishina import X_MAX, total_cross_section
 
 Array = NDArray[np.float64]
 
@@ -61,7 +61,7 @@ def hot_cross_section(x: ArrayLike, theta: float) -> Array:
     Parameters
     ----------
     x : array_like
-        Photon energies hν/(mₑc²), x >= 0, any shape.
+        Photon energies hν/(mₑc²), 0 <= x <= 1e90, any shape.
     theta : float
         Electron temperature, 1e-4 <= theta <= 100.
 
@@ -74,10 +74,10 @@ def hot_cross_section(x: ArrayLike, theta: float) -> Array:
     Raises
     ------
     InputError, ThetaRangeError
-        If an energy is negative or not finite, or theta is out of range.
+        If an energy is out of range or not finite, or theta is out of range.
     """
-    x = array_within("x", x, 0.0)
-    theta = float(temperature(theta))
+    x = array_within("x", x, 0.0, X_MAX)
+    theta = single("theta", temperature(theta))
     w = 2.0 * np.arcsinh(np.sqrt(0.5 * theta * _KINETIC_MAX)) * _NODES
     kinetic = 2.0 * np.sinh(0.5 * w) ** 2 / theta
     density = np.cosh(w) * np.sinh(w) ** 2 * np.exp(-kinetic) * _WEIGHTS

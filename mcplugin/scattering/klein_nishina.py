@@ -14,11 +14,13 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mcplugin.domain import array_within
+from mcplugin.domain import array_within, single
 from mcplugin.errors import InputError
 from mcplugin.jit import kernel
-from mcplugin.random_streams import Streams, uniform
+from mcplugin.random_streams import Streams, checked_streams, uniform
 
+# Photons harder than this are of no gas: the cube of their energy would overflow.
+X_MAX = 1e90
 # Below this energy the closed form of the cross-section cancels and its series converges fast.
 _SERIES_BELOW = 0.15
 _SERIES_TERMS = 24
@@ -69,7 +71,7 @@ def cross_section(x: ArrayLike) -> NDArray[np.float64]:
     Parameters
     ----------
     x : array_like
-        Photon energy hν/(mₑc²) in the electron's rest frame, x >= 0, any shape.
+        Photon energy hν/(mₑc²) in the electron's rest frame, 0 <= x <= 1e90, any shape.
 
     Returns
     -------
@@ -79,13 +81,13 @@ def cross_section(x: ArrayLike) -> NDArray[np.float64]:
     Raises
     ------
     InputError
-        If an energy is negative or not finite.
+        If an energy is out of range or not finite.
 
     Notes
     -----
     Rybicki & Lightman (1979), eq. 7.5; below x = 0.15 its expansion in 2x/(1 + 2x).
     """
-    x = array_within("x", x, 0.0)
+    x = array_within("x", x, 0.0, X_MAX)
     out = np.empty(x.size)
     _total_cross_sections(x.ravel(), out)
     return out.reshape(x.shape)
@@ -99,7 +101,7 @@ def energy_ratio_pdf(ratio: ArrayLike, x: float) -> NDArray[np.float64]:
     ratio : array_like
         Values of k; the density is zero outside [1/(1 + 2x), 1].
     x : float
-        Incoming energy, x > 0.
+        Incoming energy, 0 < x <= 1e90.
 
     Returns
     -------
@@ -109,10 +111,10 @@ def energy_ratio_pdf(ratio: ArrayLike, x: float) -> NDArray[np.float64]:
     Raises
     ------
     InputError
-        If x is not positive or a value is not finite.
+        If x is out of range or a value is not finite.
     """
     ratio = array_within("ratio", ratio)
-    x = float(array_within("x", x, np.finfo(np.float64).tiny))
+    x = single("x", array_within("x", x, np.finfo(np.float64).tiny, X_MAX))
     lowest = 1.0 / (1.0 + 2.0 * x)
     inside = (ratio >= lowest) & (ratio <= 1.0)
     k = np.where(inside, ratio, 1.0)
@@ -178,7 +180,7 @@ def sample_deflection(x: ArrayLike, streams: Streams) -> NDArray[np.float64]:
     Parameters
     ----------
     x : array_like
-        Photon energies, x >= 0, of shape (n,) or a scalar.
+        Photon energies, 0 <= x <= 1e90, of shape (n,) or a scalar.
     streams : (n, 2) uint64 array
         Random streams, advanced in place.
 
@@ -190,12 +192,13 @@ def sample_deflection(x: ArrayLike, streams: Streams) -> NDArray[np.float64]:
     Raises
     ------
     InputError
-        If an energy is negative or not finite, or the shapes do not match.
+        If an energy is out of range or not finite, or the shapes do not match.
     """
-    x = array_within("x", x, 0.0)
-    if x.shape not in ((), (len(streams),)):
-        raise InputError(f"x must be a scalar or have shape ({len(streams)},), not {x.shape}")
-    x = np.ascontiguousarray(np.broadcast_to(x, len(streams)))
-    out = np.empty(len(streams))
+    count = len(checked_streams(streams))
+    x = array_within("x", x, 0.0, X_MAX)
+    if x.shape not in ((), (count,)):
+        raise InputError(f"x must be a scalar or have shape ({count},), not {x.shape}")
+    x = np.ascontiguousarray(np.broadcast_to(x, count))
+    out = np.empty(count)
     _draw_deflections(x, streams, out)
     return out

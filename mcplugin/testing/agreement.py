@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from mcplugin.domain import instance_of, probability
 from mcplugin.errors import InputError
 from mcplugin.fidelity.spectra import (
     POWER,
@@ -188,8 +189,9 @@ def compare_with_baseline(
     InputError
         If the grids differ, or there are too few photons for a single band.
     """
-    if not 0.0 < false_alarm < 1.0:
-        raise InputError(f"false_alarm = {false_alarm} is outside 0 < false_alarm < 1")
+    false_alarm = probability("false_alarm", false_alarm)
+    for name, run in (("baseline", baseline), ("spectrum", spectrum)):
+        instance_of(name, run, Spectrum, "read it with Spectrum.read, or take that of a run")
     if any("photons" not in run.provenance for run in (baseline, spectrum)):
         raise InputError(
             "the spectrum does not say how many photons were followed: its provenance needs an "

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
 
+from mcplugin.domain import file_path, instance_of
 from mcplugin.errors import InputError, OutputError
 from mcplugin.transport.spectrum import Spectrum
 
@@ -18,9 +19,11 @@ RESTORE = "restore the file from version control, or store it anew with --spectr
 # What differs from run to run of the same bits: a baseline stored anew should not differ by these.
 _TIMINGS = (
     "seconds",
-    "threads",
+    "workers",
     "photons_per_second",
     "scatterings_per_second",
+    "working_seconds",
+    "electron_seconds",
     "electron_share",
 )
 
@@ -35,6 +38,8 @@ def store_baseline(spectrum: Spectrum, path: Path) -> None:
     OutputError
         If the file cannot be written.
     """
+    instance_of("spectrum", spectrum, Spectrum, "take that of a run")
+    path = file_path("path", path)
     run = spectrum.provenance
     if run.get("interrupted"):
         raise InputError(

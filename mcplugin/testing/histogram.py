@@ -120,6 +120,10 @@ class Histogram:
         return energy, np.sqrt(np.maximum(variance, 0.0))
 
     def _provenance(self, photons: int) -> dict[str, Any]:
+        if not isinstance(self.code, Mapping):
+            raise InputError(
+                f"code = {self.code!r} must be a mapping of names to numbers and strings"
+            )
         provenance: dict[str, Any] = {"photons": photons, "code": dict(self.code)}
         if self.seed is not None:
             provenance["seed"] = whole_number("seed", self.seed, -(2**63), 2**64 - 1)
@@ -158,15 +162,15 @@ def spectrum_of(run: Spectrum | Result | Histogram | Mapping[str, Any]) -> Spect
     return spectrum
 
 
-def _sums(name: str, value: ArrayLike | None, bins: int) -> Array:
+def _sums(name: str, value: Any, bins: int) -> Array:
     """Sums of what is not negative; those that `numpy.histogram` gives may yet be -1e-12."""
-    sums = real_array(name, np.asarray(value))
+    sums = real_array(name, value)
     rounding = (sums < 0.0) & (sums > -_ROUNDING * sums.sum())
     return _column(name, np.where(rounding, 0.0, sums), bins)
 
 
-def _column(name: str, value: ArrayLike | None, bins: int, most: float = np.inf) -> Array:
-    column = array_within(name, np.asarray(value), 0.0, most)
+def _column(name: str, value: Any, bins: int, most: float = np.inf) -> Array:
+    column = array_within(name, value, 0.0, most)
     if column.shape != (bins,):
         raise InputError(f"{name} must have shape ({bins},), one value per bin, not {column.shape}")
     return column

@@ -3,25 +3,24 @@
 User-facing energies are in keV and may be astropy quantities when given from Python.
 """
 
-import difflib
 import math
 import os
-import tomllib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    ValidationError,
-    model_validator,
+from pydantic import BeforeValidator, Field, model_validator
+
+from mcplugin.configuration_file import (
+    ConflictError,
+    Real,
+    Section,
+    Whole,
+    plain_number,
+    read_toml,
+    validated,
 )
-
 from mcplugin.domain import THETA_MAX, THETA_MIN
-from mcplugin.errors import ConfigurationError
 from mcplugin.units import ELECTRON_REST_ENERGY_KEV, in_kev
 
 # Photons softer or harder than this are outside what the cross-section table resolves.
@@ -33,32 +32,25 @@ _WIDEST_BIN = 1000.0
 ENERGY_MIN_KEV, ENERGY_MAX_KEV = X_MIN * ELECTRON_REST_ENERGY_KEV, X_MAX * ELECTRON_REST_ENERGY_KEV
 
 
-def _plain_number(value: Any) -> Any:
-    """Numpy scalars as Python numbers, since strict validation knows only the latter."""
-    return value.item() if hasattr(value, "item") and getattr(value, "ndim", 0) == 0 else value
-
-
 def _plain_kev(value: Any) -> Any:
-    return _plain_number(in_kev(value))
-
-
-def _whole(value: Any) -> Any:
-    value = _plain_number(value)
-    return int(value) if isinstance(value, float) and value.is_integer() else value
+    return plain_number(in_kev(value))
 
 
 EnergyKev = Annotated[
     float, BeforeValidator(_plain_kev), Field(ge=ENERGY_MIN_KEV, le=ENERGY_MAX_KEV)
 ]
-Real = Annotated[float, BeforeValidator(_plain_number)]
-Whole = Annotated[int, BeforeValidator(_whole)]
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+def _refuse_upside_down(energy_min_kev: float, energy_max_kev: float) -> None:
+    if not energy_min_kev < energy_max_kev:
+        raise ConflictError(
+            f"energy_min_kev = {energy_min_kev:g} must be below energy_max_kev = "
+            f"{energy_max_kev:g}",
+            "energy_min_kev",
+        )
 
 
-class Plasma(_Section):
+class Plasma(Section):
     """The homogeneous cloud of thermal electrons."""
 
     geometry: Literal["sphere", "slab"]
@@ -88,9 +80,11 @@ class Plasma(_Section):
     @model_validator(mode="after")
     def _consistent(self) -> "Plasma":
         if (self.kt_kev is None) == (self.theta is None):
-            raise ValueError("give the electron temperature once, as kt_kev or as theta")
+            raise ConflictError("give the electron temperature once, as kt_kev or as theta")
         if self.disk is not None and self.geometry == "sphere":
-            raise ValueError("disk belongs to geometry = 'slab'; a sphere has none")
+            raise ConflictError(
+                f"disk = {self.disk!r} belongs to geometry = 'slab'; a sphere has none", "disk"
+            )
         return self
 
     @property
@@ -105,7 +99,7 @@ class Plasma(_Section):
 _Position = Literal["centre", "uniform", "surface", "base"]
 
 
-class _Seed(_Section):
+class _Seed(Section):
     position: _Position | None = Field(
         None,
         description="sphere: centre (default), uniform, surface; slab: base (default), uniform",
@@ -143,8 +137,7 @@ class PowerLawSeed(_Seed):
 
     @model_validator(mode="after")
     def _ordered(self) -> "PowerLawSeed":
-        if not self.energy_min_kev < self.energy_max_kev:
-            raise ValueError("energy_min_kev must be below energy_max_kev")
+        _refuse_upside_down(self.energy_min_kev, self.energy_max_kev)
         return self
 
 
@@ -161,7 +154,7 @@ Seed = Annotated[
 ]
 
 
-class TallyGrid(_Section):
+class TallyGrid(Section):
     """How escaping photons are sorted."""
 
     energy_min_kev: EnergyKev = 0.01
@@ -176,23 +169,28 @@ class TallyGrid(_Section):
 
     @model_validator(mode="after")
     def _ordered(self) -> "TallyGrid":
-        if not self.energy_min_kev < self.energy_max_kev:
-            raise ValueError("energy_min_kev must be below energy_max_kev")
+        _refuse_upside_down(self.energy_min_kev, self.energy_max_kev)
         log_width = math.log(self.energy_max_kev / self.energy_min_kev) / self.bins
         if log_width < 1e-9:
-            raise ValueError("bins are too many for so narrow a range of energies")
+            raise ConflictError(
+                f"bins = {self.bins} are too many for so narrow a range of energies: use fewer",
+                "bins",
+            )
         if log_width > math.log(_WIDEST_BIN):
-            raise ValueError(
-                f"a bin must not be wider than a factor {_WIDEST_BIN:g}: use more bins"
+            raise ConflictError(
+                f"bins = {self.bins} makes a bin wider than a factor {_WIDEST_BIN:g}: use at least "
+                f"{math.ceil(log_width * self.bins / math.log(_WIDEST_BIN))}",
+                "bins",
             )
         if self.bins * (self.angle_bins + self.orders) > _MOST_CELLS:
-            raise ValueError(
-                f"bins * (angle_bins + orders) exceeds {_MOST_CELLS:,}: make one of them smaller"
+            raise ConflictError(
+                f"bins * (angle_bins + orders) = {self.bins * (self.angle_bins + self.orders):,} "
+                f"exceeds {_MOST_CELLS:,}: make one of them smaller"
             )
         return self
 
 
-class Run(_Section):
+class Run(Section):
     """How many photons, with which electrons."""
 
     photons: Annotated[Whole, Field(ge=1, le=10**15)] = 1_000_000
@@ -204,7 +202,7 @@ class Run(_Section):
     )
 
 
-class Configuration(_Section):
+class Configuration(Section):
     """A complete run: plasma, seed photons, tally, and how to run it."""
 
     plasma: Plasma
@@ -216,9 +214,10 @@ class Configuration(_Section):
     def _seeds_fit_the_geometry(self) -> "Configuration":
         allowed = SEED_POSITIONS[self.plasma.geometry]
         if self.seed.position not in (None, *allowed):
-            raise ValueError(
+            raise ConflictError(
                 f"seed.position = {self.seed.position!r} does not exist in a "
-                f"{self.plasma.geometry}: use one of {', '.join(allowed)}"
+                f"{self.plasma.geometry}: use one of {', '.join(allowed)}",
+                *("seed", "position"),
             )
         return self
 
@@ -238,107 +237,19 @@ class Configuration(_Section):
         Raises
         ------
         ConfigurationError
-            In one line: where, what was given, what is allowed, and the nearest valid name.
+            In one line: file, line and key, what was given, what is allowed, and the nearest
+            valid name.
         """
         if isinstance(source, Configuration):
             return source
         if isinstance(source, Mapping):
-            return _validated(dict(source), "configuration")
-        try:
-            path = Path(source)
-            content = tomllib.loads(path.read_text(encoding="utf-8"))
-        except OSError as error:
-            raise ConfigurationError(f"cannot read {path}: {error.strerror}") from error
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise ConfigurationError(f"{path} is not valid TOML: {error}") from error
-        except (TypeError, ValueError) as error:
-            raise ConfigurationError(f"cannot read {source!r}: {error}") from error
+            return validated(cls, source, "configuration")
+        content, text = read_toml(source)
         seed = content.get("seed")
         if isinstance(seed, dict) and isinstance(seed.get("file"), str):
-            seed["file"] = str(path.parent / seed["file"])
-        return _validated(content, str(path))
+            # Workers and later sessions may have other current folders.
+            seed["file"] = os.path.abspath(Path(source).parent / seed["file"])
+        return validated(cls, content, os.fspath(source), text)
 
 
 SEED_POSITIONS = {"sphere": ("centre", "uniform", "surface"), "slab": ("base", "uniform")}
-
-
-def _validated(content: dict[str, Any], origin: str) -> Configuration:
-    try:
-        return Configuration.model_validate(content)
-    except ValidationError as error:
-        raise ConfigurationError(" ".join(f"{origin}: {_one_line(error)}".split())) from error
-
-
-def _one_line(error: ValidationError) -> str:
-    """The first complaint of a validation, as 'section.key = value: what is wrong, remedy'."""
-    problems = error.errors(include_url=False)
-    # A misspelt key is also a missing one; its spelling is the thing to say.
-    unknown = [problem for problem in problems if problem["type"] == "extra_forbidden"]
-    problem = (unknown or problems)[0]
-    path = [str(part) for part in problem["loc"]]
-    section = _SECTIONS.get(path[0] if len(path) > 1 else "", Configuration)
-    if path[:1] == ["seed"] and len(path) > 1:
-        section = _SEEDS[path.pop(1)]
-    name, given = ".".join(path), problem["input"]
-    match problem["type"]:
-        case "extra_forbidden":
-            return f"unknown key {name!r}: {_nearest(path[-1], section.model_fields)}"
-        case "missing":
-            return f"{name} is missing"
-        case "union_tag_not_found":
-            return f"{name}.spectrum is missing: allowed are {', '.join(_SEEDS)}"
-        case "union_tag_invalid":
-            return f"{name}.spectrum = {given['spectrum']!r}: {_nearest(given['spectrum'], _SEEDS)}"
-        case "literal_error":
-            return f"{name} = {given!r}: {_nearest(given, _literals(section, path[-1]))}"
-        case "greater_than_equal" | "less_than_equal":
-            low, high = _bounds(section, path[-1])
-            return f"{name} = {given!r} is outside {low} <= {path[-1]} <= {high}"
-    message = problem["msg"].removeprefix("Value error, ")
-    message = message[0].lower() + message[1:]
-    if not name:
-        return message
-    return f"{name}: {message}" if isinstance(given, dict) else f"{name} = {given!r}: {message}"
-
-
-_SECTIONS: dict[str, type[BaseModel]] = {"plasma": Plasma, "tally": TallyGrid, "run": Run}
-_SEEDS: dict[str, type[BaseModel]] = {
-    "monochromatic": MonochromaticSeed,
-    "blackbody": BlackBodySeed,
-    "disk-blackbody": DiskBlackBodySeed,
-    "powerlaw": PowerLawSeed,
-    "table": TableSeed,
-}
-
-
-def _nearest(given: Any, allowed: Iterable[str]) -> str:
-    names = list(allowed)
-    near = difflib.get_close_matches(str(given), names, n=1, cutoff=0.4)
-    return (f"did you mean {near[0]!r}? " if near else "") + f"allowed are {', '.join(names)}"
-
-
-def _literals(section: type[BaseModel], key: str) -> list[str]:
-    """All strings of a (possibly optional) Literal field."""
-    return [part for part in _parts(section.model_fields[key].annotation) if isinstance(part, str)]
-
-
-def _bounds(section: type[BaseModel], key: str) -> tuple[str, str]:
-    """Lowest and highest value of a (possibly optional) number, to six digits."""
-    field = section.model_fields[key]
-    limits: dict[str, float] = {}
-    for part in (*field.metadata, *_parts(field.annotation)):
-        for constraint in getattr(part, "metadata", [part]):
-            for name in ("ge", "le"):
-                if hasattr(constraint, name):
-                    limits[name] = getattr(constraint, name)
-    low, high = (
-        f"{v:.6g}" if isinstance(v, float) else str(v) for v in (limits["ge"], limits["le"])
-    )
-    return low, high
-
-
-def _parts(annotation: Any) -> Iterator[Any]:
-    """All arguments of a nested annotation."""
-    for part in get_args(annotation):
-        yield part
-        yield from _parts(part)

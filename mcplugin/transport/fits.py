@@ -5,7 +5,6 @@ import io
 import json
 import os
 import warnings
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ from astropy import units
 from astropy.io import fits
 from astropy.table import QTable
 
+from mcplugin.domain import file_path
 from mcplugin.errors import InputError, OutputError
 from mcplugin.transport.spectrum import Part, Spectrum
 
@@ -53,7 +53,7 @@ def spectrum_table(spectrum: Spectrum) -> QTable:
 
 def write_spectrum(spectrum: Spectrum, path: str | os.PathLike[str], overwrite: bool) -> None:
     """Write the file under another name first, so that it appears whole; see `Spectrum.write`."""
-    path = Path(path)
+    path = file_path("path", path)
     if os.path.exists(path) and not overwrite:
         raise OutputError(f"{path} exists: choose another name or allow overwriting")
     unfinished = path.with_name(path.name + ".part")
@@ -69,7 +69,7 @@ def write_spectrum(spectrum: Spectrum, path: str | os.PathLike[str], overwrite: 
 def read_spectrum(path: str | os.PathLike[str]) -> Spectrum:
     """Read the file back; see :meth:`~mcplugin.transport.spectrum.Spectrum.read`."""
     try:
-        content = io.BytesIO(Path(path).read_bytes())
+        content = io.BytesIO(file_path("path", path).read_bytes())
         # A wrong checksum or a truncated table is only a warning to astropy.
         with warnings.catch_warnings():
             warnings.simplefilter("error")

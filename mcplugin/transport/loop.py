@@ -16,10 +16,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from mcplugin.errors import SamplerError
 from mcplugin.jit import kernel
 from mcplugin.random_streams import Streams, exponential, random_streams
 from mcplugin.samplers.base import ElectronVelocitySampler
+from mcplugin.samplers.lent_arrays import LentArrays
 from mcplugin.scattering.compton import REFUSED, meet_electrons
 from mcplugin.scattering.hot_cross_section import HotCrossSectionTable, look_up
 from mcplugin.transport.geometry import (
@@ -90,17 +90,19 @@ def walk(problem: Problem, seed: int, first: int, count: int) -> Walks:
     Raises
     ------
     SamplerError
-        If the sampler raises, or gives a four-velocity that is negative or not finite.
+        If the sampler breaks its contract in any way that can be noticed; see
+        :meth:`~mcplugin.samplers.lent_arrays.LentArrays.draw`.
     """
     unborn_streams = random_streams(seed, count, first)
     x_seed = np.empty(count)
     problem.source.fill(unborn_streams, x_seed)
 
     slots = min(SLOTS, count)
-    x, place, mu, u, x_out, cosine = np.empty((6, slots))
+    x, place, mu, x_out, cosine = np.empty((5, slots))
     scatterings = np.empty(slots, dtype=np.int32)
     photon = np.empty(slots, dtype=np.int64)
-    streams = np.empty((slots, 2), dtype=np.uint64)
+    lent = LentArrays(slots)
+    streams, u = lent.streams, lent.u
     walks = Walks(
         x_seed=x_seed,
         x=np.empty(count),
@@ -116,7 +118,7 @@ def walk(problem: Problem, seed: int, first: int, count: int) -> Walks:
         now = slice(active)
         if active:
             asked = time.perf_counter()
-            _draw_electrons(problem, streams[now], u[now])
+            lent.draw(problem.sampler, problem.theta, active)
             electron_seconds += time.perf_counter() - asked
             meet_electrons(x[now], u[now], streams[now], x_out[now], cosine[now])
             electron_draws += active
@@ -129,28 +131,6 @@ def walk(problem: Problem, seed: int, first: int, count: int) -> Walks:
             walks.x, walks.cosine, walks.scatterings, walks.fate,
         )  # fmt: skip
     return replace(walks, electron_draws=electron_draws, electron_seconds=electron_seconds)
-
-
-def _draw_electrons(problem: Problem, streams: Streams, u: Array) -> None:
-    sampler = problem.sampler
-    try:
-        sampler.sample(problem.theta, streams, out=u)
-    except Exception as error:
-        raise SamplerError(f"sampler {sampler.name!r} failed: {error}") from error
-    culprit = _first_impossible(u)
-    if culprit >= 0:
-        raise SamplerError(
-            f"sampler {sampler.name!r} gave the four-velocity {u[culprit]} at theta = "
-            f"{problem.theta:g}: it must be finite and not negative"
-        )
-
-
-@kernel
-def _first_impossible(u: Array) -> int:
-    for i in range(u.size):
-        if not 0.0 <= u[i] < np.inf:
-            return i
-    return -1
 
 
 @kernel

@@ -8,6 +8,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from mcplugin.domain import file_path
 from mcplugin.errors import OutputError
 from mcplugin.transport.loop import Walks
 from mcplugin.units import ELECTRON_REST_ENERGY_KEV
@@ -37,7 +38,7 @@ class PhotonList:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         try:
-            self._file = h5py.File(path, "w")
+            self._file = h5py.File(file_path("photon_list", path), "w")
         except OSError as error:
             raise OutputError(f"cannot write the photon list {path}: {error}") from error
         for name, (dtype, unit, description) in _COLUMNS.items():

@@ -1,34 +1,29 @@
-"""A run: photons in chunks, spread over threads, merged into one result."""
+"""A run: photons in chunks, spread over workers, merged into one result."""
 
 import json
+import logging
 import math
 import os
 import platform
-import threading
 import time
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, ClassVar
 
-import numpy as np
-
 from mcplugin.domain import whole_number
-from mcplugin.errors import McpluginError, OutputError, SamplerError
+from mcplugin.errors import InputError, OutputError
 from mcplugin.interruption import stop_on_interrupt
-from mcplugin.random_streams import random_streams
 from mcplugin.samplers.base import ElectronVelocitySampler, get_sampler
-from mcplugin.scattering.hot_cross_section import HotCrossSectionTable
+from mcplugin.transport.checkpoint import Checkpoint, Clock, Keeper
+from mcplugin.transport.chunks import Task, finished_chunks
 from mcplugin.transport.configuration import Configuration
 from mcplugin.transport.exact_sum import QUANTA_PER_UNIT
-from mcplugin.transport.geometry import Cloud
-from mcplugin.transport.loop import Problem, Walks, walk
+from mcplugin.transport.loop import Problem
 from mcplugin.transport.photon_list import PhotonList
-from mcplugin.transport.sources import source_of
 from mcplugin.transport.spectrum import Spectrum
 from mcplugin.transport.tally import (
     ABSORBING,
@@ -38,15 +33,14 @@ from mcplugin.transport.tally import (
     SEED,
     SEED_SQUARED,
     SEED_TIMES_ESCAPING,
-    Grid,
     Tally,
 )
 from mcplugin.units import ELECTRON_REST_ENERGY_KEV
 
-# Chunks grow until one takes this long: short enough to stop at, long enough to cost nothing.
-_CHUNK_SECONDS = 0.3
-_SMALLEST_CHUNK, _LARGEST_CHUNK = 2**10, 2**18
-_UNLIMITED = 2**31 - 2
+_MOST_THREADS, _MOST_WORKERS = 4096, 10**6
+_DEFAULT_WORKERS = 64
+
+_log = logging.getLogger("mcplugin.transport")
 
 Progress = Callable[[int, int], None]
 
@@ -107,8 +101,11 @@ def simulate(
     seed: int | None = None,
     *,
     threads: int | None = None,
+    executor: Executor | None = None,
+    workers: int | None = None,
     progress: Progress | None = None,
     photon_list: str | os.PathLike[str] | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
 ) -> Result:
     """Follow photons through the plasma and collect what escapes.
 
@@ -122,54 +119,176 @@ def simulate(
     photons, seed : int, optional
         Override the configuration.
     threads : int, optional
-        Worker threads; all available cores by default. The result does not depend on it.
+        Worker threads; all available cores by default. Not with ``executor``.
+    executor : concurrent.futures.Executor, optional
+        Who follows the photons instead: a pool of processes, the executor of a Dask client, of MPI
+        ranks (see :mod:`mcplugin.transport.engines`). It is not shut down.
+    workers : int, optional
+        How many chunks the executor works on at a time; 64 by default, which is also right for
+        fewer. Only with ``executor``.
     progress : callable, optional
         Called with (photons done, photons in all) as the run goes on.
     photon_list : path, optional
-        HDF5 file to which every photon is written; needs no memory.
+        HDF5 file to which every photon is written; needs no memory. Not with ``checkpoint``.
+    checkpoint : path, optional
+        File in which the run is kept as it goes on. If it exists, the run goes on where it ended;
+        with more ``photons`` than before a finished run goes on, too.
 
     Returns
     -------
     Result
-        Bit-identical for the same configuration, sampler, photons and seed. If the run is
-        interrupted from the keyboard, a valid result of the photons done so far, marked as such.
+        Bit-identical for the same configuration, sampler, photons and seed, whoever the workers
+        are and however often the run was interrupted. If it is interrupted from the keyboard or by
+        SIGTERM, a valid result of the photons done so far, marked as such.
 
     Raises
     ------
     ConfigurationError, UnknownSamplerError, ThetaRangeError, InputError
         If the run cannot be done as asked; nothing has been computed then.
+    CheckpointError
+        If the checkpoint is damaged or of another run; it is left as it is.
+    OutputError
+        If the checkpoint or photon list cannot be written at the beginning.
     SamplerError
         If the sampler breaks its contract during the run.
+    WorkerError
+        If the executor loses photons. What the checkpoint holds is kept.
+
+    Warns
+    -----
+    CheckpointWarning
+        If the checkpoint cannot be written later on.
     """
+    if isinstance(sampler, ElectronVelocitySampler):
+        get_sampler(sampler)
     configuration = _overridden(Configuration.load(config), sampler, photons, seed)
-    threads = whole_number("threads", available_cores() if threads is None else threads, 1, 4096)
-    problem = _problem(configuration, sampler)
-    grid = _grid(configuration)
-    total = configuration.run.photons
-    tally = Tally.empty(grid)
-    working_seconds = electron_seconds = 0.0
-    started = time.perf_counter()
+    workers = _workers(threads, executor, workers)
+    if photon_list is not None and checkpoint is not None:
+        raise InputError("a list of photons cannot go on from a checkpoint: ask for one of them")
+    run = configuration.run
+    if not isinstance(sampler, ElectronVelocitySampler):
+        sampler = get_sampler(run.sampler, **run.sampler_options)
+    task = Task(configuration, sampler)
+    tally, clock = Tally.empty(task.grid), Clock()
+    keeper = None
+    if checkpoint is not None:
+        keeper = Keeper(checkpoint, task, configuration)
+        tally, clock = keeper.begin(tally, clock)
+    _log.info(
+        "run begins",
+        extra={
+            "photons": run.photons,
+            "done": tally.photons,
+            "seed": run.seed,
+            "sampler": sampler.name,
+            "workers": workers,
+        },
+    )
     with ExitStack() as stack:
         stop = stack.enter_context(stop_on_interrupt())
         listed = stack.enter_context(PhotonList(photon_list)) if photon_list else None
-        for done in _chunks(problem, configuration.run.seed, total, grid, threads, stop):
-            tally = tally + done.tally
-            working_seconds += done.seconds
-            electron_seconds += done.walks.electron_seconds
+        if executor is None:
+            executor = stack.enter_context(ThreadPoolExecutor(workers, "mcplugin"))
+        if keeper is not None:
+            # However the run ends, by an error too, what is done is kept.
+            stack.callback(lambda: keeper.keep(tally, clock, last=True))
+        begun, before = time.perf_counter(), clock.seconds
+        for chunk in finished_chunks(
+            task, tally.photons, run.photons, executor, workers, stop.is_set, listed is not None
+        ):
+            first, tally = tally.photons, tally + chunk.tally
+            clock = Clock(
+                before + time.perf_counter() - begun,
+                clock.working_seconds + chunk.seconds,
+                clock.electron_seconds + chunk.electron_seconds,
+            )
             if listed is not None:
-                listed.append(done.walks)
+                for walks in chunk.walks:
+                    listed.append(walks)
+            _log.info(
+                "chunk done",
+                extra={
+                    "worker": chunk.worker,
+                    "first": first,
+                    "count": chunk.tally.photons,
+                    "seconds": chunk.seconds,
+                    "done": tally.photons,
+                    "photons": run.photons,
+                },
+            )
             if progress is not None:
-                progress(tally.photons, total)
-    seconds = time.perf_counter() - started
-    summary = _summary(configuration, problem, tally)
-    summary |= {
-        "seconds": seconds,
-        "threads": threads,
-        "photons_per_second": tally.photons / seconds,
-        "scatterings_per_second": tally.scatterings / seconds,
-        "electron_share": electron_seconds / max(working_seconds, 1e-9),
-    }
-    return Result(configuration, summary, Spectrum.of(tally, grid, summary), tally)
+                progress(tally.photons, run.photons)
+            if keeper is not None:
+                keeper.keep(tally, clock, last=False)
+    summary = _summary(configuration, task.problem, tally) | _speed(tally, clock, workers)
+    _log.info(
+        "run interrupted" if summary["interrupted"] else "run ends",
+        extra={"done": tally.photons, "photons": run.photons, "seconds": clock.seconds},
+    )
+    return Result(configuration, summary, Spectrum.of(tally, task.grid, summary), tally)
+
+
+def resume(
+    checkpoint: str | os.PathLike[str],
+    photons: int | None = None,
+    *,
+    threads: int | None = None,
+    executor: Executor | None = None,
+    workers: int | None = None,
+    progress: Progress | None = None,
+) -> Result:
+    """Go on with the run that a checkpoint is of.
+
+    Parameters
+    ----------
+    checkpoint : path
+        What :func:`simulate` kept. It is kept up to date.
+    photons : int, optional
+        How many photons to follow in all; by default as many as were asked for last.
+    threads, executor, workers, progress
+        As for :func:`simulate`; they need not be those of the run so far.
+
+    Returns
+    -------
+    Result
+        The very bits that the run would have given without a break.
+
+    Raises
+    ------
+    CheckpointError
+        If the file is missing, damaged, or of a later version.
+    UnknownSamplerError
+        If the sampler is not registered: call :func:`simulate` with it and the checkpoint.
+    InputError, OutputError, SamplerError, WorkerError
+        As :func:`simulate`.
+    """
+    return simulate(
+        Checkpoint.read(checkpoint).configuration,
+        photons=photons,
+        threads=threads,
+        executor=executor,
+        workers=workers,
+        progress=progress,
+        checkpoint=checkpoint,
+    )
+
+
+def _workers(threads: int | None, executor: Executor | None, workers: int | None) -> int:
+    """How many chunks are worked on at a time."""
+    if executor is None:
+        if workers is not None:
+            raise InputError("workers belongs to executor: give threads instead")
+        threads = available_cores() if threads is None else threads
+        return whole_number("threads", threads, 1, _MOST_THREADS)
+    if not isinstance(executor, Executor):
+        raise InputError(
+            f"executor = {executor!r} is no concurrent.futures.Executor: give for example a "
+            "ProcessPoolExecutor"
+        )
+    if threads is not None:
+        raise InputError("threads are mcplugin's own: give workers with an executor")
+    workers = _DEFAULT_WORKERS if workers is None else workers
+    return whole_number("workers", workers, 1, _MOST_WORKERS)
 
 
 def available_cores() -> int:
@@ -189,7 +308,7 @@ def _overridden(
         if isinstance(sampler, ElectronVelocitySampler):
             content["run"]["sampler_options"] = dict(sampler.options)
             sampler = sampler.name
-        elif sampler != content["run"]["sampler"]:
+        elif not isinstance(sampler, str) or sampler != content["run"]["sampler"]:
             content["run"]["sampler_options"] = {}
         content["run"]["sampler"] = sampler
     if photons is not None:
@@ -197,81 +316,6 @@ def _overridden(
     if seed is not None:
         content["run"]["seed"] = seed
     return Configuration.load(content)
-
-
-def _problem(
-    configuration: Configuration, sampler: str | ElectronVelocitySampler | None
-) -> Problem:
-    theta = configuration.plasma.temperature
-    run = configuration.run
-    if not isinstance(sampler, ElectronVelocitySampler):
-        sampler = get_sampler(run.sampler, **run.sampler_options)
-    # A temperature that the sampler refuses is refused now, not in a worker thread.
-    try:
-        sampler.sample(theta, random_streams(0, 1))
-        quality = {measure: float(value) for measure, value in sampler.quality(theta).items()}
-    except McpluginError:
-        raise
-    except Exception as error:
-        raise SamplerError(f"sampler {sampler.name!r} failed: {error}") from error
-    return Problem(
-        theta=theta,
-        cloud=Cloud.of(configuration),
-        source=source_of(configuration),
-        sampler=sampler,
-        sampler_quality=quality,
-        cross_section=HotCrossSectionTable.at(theta),
-        max_scatterings=_UNLIMITED if run.max_scatterings is None else run.max_scatterings,
-    )
-
-
-def _grid(configuration: Configuration) -> Grid:
-    tally = configuration.tally
-    edges = np.geomspace(tally.energy_min_kev, tally.energy_max_kev, tally.bins + 1)
-    return Grid(edges / ELECTRON_REST_ENERGY_KEV, tally.angle_bins, tally.orders)
-
-
-@dataclass(frozen=True)
-class _Chunk:
-    tally: Tally
-    walks: Walks
-    seconds: float
-
-
-def _run_chunk(problem: Problem, seed: int, first: int, count: int, grid: Grid) -> _Chunk:
-    """Photons ``first`` to ``first + count - 1``, from birth to tally: a pure function."""
-    started = time.perf_counter()
-    walks = walk(problem, seed, first, count)
-    return _Chunk(Tally.of(walks, grid), walks, time.perf_counter() - started)
-
-
-def _chunks(
-    problem: Problem, seed: int, total: int, grid: Grid, threads: int, stop: threading.Event
-) -> Iterator[_Chunk]:
-    """Run all photons on worker threads; give the finished chunks in the photons' order.
-
-    When ``stop`` is set no new chunk is begun, and those in flight are still given.
-    """
-    size = _SMALLEST_CHUNK
-    first = 0
-    flying: deque[Future[_Chunk]] = deque()
-    with ThreadPoolExecutor(threads, thread_name_prefix="mcplugin") as pool:
-        try:
-            while flying or (first < total and not stop.is_set()):
-                while first < total and len(flying) < 2 * threads and not stop.is_set():
-                    # The last chunks are small, so that all threads finish together.
-                    fair_share = max((total - first) // (2 * threads), _SMALLEST_CHUNK)
-                    count = min(size, fair_share, total - first)
-                    flying.append(pool.submit(_run_chunk, problem, seed, first, count, grid))
-                    first += count
-                chunk = flying.popleft().result()
-                photons_per_second = chunk.tally.photons / max(chunk.seconds, 1e-6)
-                size = int(min(4.0 * size, _CHUNK_SECONDS * photons_per_second))
-                size = min(max(size, _SMALLEST_CHUNK), _LARGEST_CHUNK)
-                yield chunk
-        finally:
-            for future in flying:
-                future.cancel()
 
 
 def _summary(configuration: Configuration, problem: Problem, tally: Tally) -> dict[str, Any]:
@@ -309,6 +353,20 @@ def _summary(configuration: Configuration, problem: Problem, tally: Tally) -> di
             **{package: version(package) for package in ("numpy", "scipy", "numba")},
         },
         "configuration": configuration.model_dump(mode="json", exclude_none=True),
+    }
+
+
+def _speed(tally: Tally, clock: Clock, workers: int) -> dict[str, Any]:
+    """What does."""
+    seconds = max(clock.seconds, 1e-9)
+    return {
+        "seconds": clock.seconds,
+        "workers": workers,
+        "photons_per_second": tally.photons / seconds,
+        "scatterings_per_second": tally.scatterings / seconds,
+        "working_seconds": clock.working_seconds,
+        "electron_seconds": clock.electron_seconds,
+        "electron_share": clock.electron_seconds / max(clock.working_seconds, 1e-9),
     }
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mcplugin.domain import array_within
+from mcplugin.domain import array_within, file_path, real_array
 from mcplugin.errors import ConfigurationError, InputError
 from mcplugin.jit import kernel
 from mcplugin.random_streams import Streams, uniform
@@ -97,6 +97,9 @@ class Tabulated(Source):
 
     def __post_init__(self) -> None:
         """Refuse tables that are no spectrum."""
+        for name, column in (("x", self.x), ("density", self.density)):
+            if not isinstance(column, np.ndarray) or real_array(name, column).ndim != 1:
+                raise InputError(f"{name} must be an array of shape (n,)")
         if self.x.size < 2 or self.x.shape != self.density.shape:
             raise InputError("a seed spectrum needs at least two points")
         if not (np.diff(self.x) > 0.0).all() or self.x[0] <= 0.0:
@@ -125,7 +128,7 @@ class Tabulated(Source):
         """
         from astropy.table import Table
 
-        path = Path(path)
+        path = file_path("seed.file", path)
         if not os.path.isfile(path):
             raise ConfigurationError(f"seed.file: there is no file {path}")
         formats = {".ecsv": "ascii.ecsv", ".fits": "fits", ".csv": "ascii.csv"}

@@ -20,6 +20,8 @@ Counts = NDArray[np.int64]
 
 # Within a bin, energies are counted in 2⁻²⁸ of its upper edge: 3·10¹⁰ photons fit in 63 bits.
 BIN_QUANTA = 2.0**28
+# What exceeds so many bits of a bin's sum is carried, so that no number of photons overflows it.
+_CARRY_BITS = 48
 # Totals kept: energies by fate, and the second moments behind the error of the amplification.
 SEED, ESCAPING, ABSORBING, CUTTING, SEED_SQUARED, ESCAPING_SQUARED, SEED_TIMES_ESCAPING = range(7)
 _TOTALS = 7
@@ -50,39 +52,49 @@ class BinnedPhotons:
 
     Attributes
     ----------
-    sums : (rows, bins + 2, 3) array of int64
-        The three sums of each bin. Bins 0 and -1 count the photons below and above the grid, whose
-        energy is not kept by bin.
+    low, high : (rows, bins + 2, 3) arrays of int64
+        The three sums of each bin are ``low + 2⁴⁸ high``, with 0 <= ``low`` < 2⁴⁸. Bins 0 and -1
+        count the photons below and above the grid, whose energy is not kept by bin.
     """
 
-    sums: Counts
+    low: Counts
+    high: Counts
+
+    @classmethod
+    def of(cls, low: Counts, high: Counts | int = 0) -> "BinnedPhotons":
+        """Carry over what ``low`` has too much."""
+        return cls(low & (2**_CARRY_BITS - 1), high + (low >> _CARRY_BITS))
 
     @classmethod
     def empty(cls, rows: int, bins: int) -> "BinnedPhotons":
         """No photons yet."""
-        return cls(np.zeros((rows, bins + 2, 3), dtype=np.int64))
+        return cls.of(np.zeros((rows, bins + 2, 3), dtype=np.int64))
 
     @property
     def count(self) -> Counts:
         """Number of photons, (rows, bins + 2)."""
-        return self.sums[:, :, 0]
+        return (self.high[:, :, 0] << _CARRY_BITS) + self.low[:, :, 0]
 
     @property
-    def energy(self) -> Counts:
-        """Sum of energies in 2⁻²⁸ of each bin's upper edge, (rows, bins + 2)."""
-        return self.sums[:, :, 1]
+    def energy(self) -> Array:
+        """Sum of energies in 2⁻²⁸ of each bin's upper edge, (rows, bins + 2), rounded once."""
+        return self._rounded(1)
 
     @property
-    def energy_squared(self) -> Counts:
-        """Sum of squared energies in 2⁻²⁸ of each bin's upper edge squared, (rows, bins + 2)."""
-        return self.sums[:, :, 2]
+    def energy_squared(self) -> Array:
+        """Likewise of squared energies in 2⁻²⁸ of each bin's upper edge squared."""
+        return self._rounded(2)
+
+    def _rounded(self, which: int) -> Array:
+        high, low = self.high[:, :, which], self.low[:, :, which]
+        return np.ldexp(high.astype(np.float64), _CARRY_BITS) + low.astype(np.float64)
 
     def summed(self) -> "BinnedPhotons":
         """All rows together, as one."""
-        return BinnedPhotons(self.sums.sum(axis=0, keepdims=True))
+        return BinnedPhotons.of(*(a.sum(axis=0, keepdims=True) for a in (self.low, self.high)))
 
     def __add__(self, other: "BinnedPhotons") -> "BinnedPhotons":
-        return BinnedPhotons(self.sums + other.sums)
+        return BinnedPhotons.of(self.low + other.low, self.high + other.high)
 
 
 @dataclass(frozen=True)
@@ -127,14 +139,16 @@ class Tally:
     @classmethod
     def of(cls, walks: Walks, grid: Grid) -> "Tally":
         """Sort the photons of a chunk."""
-        tally = cls.empty(grid)
+        bins = grid.edges.size - 1
+        rows = (1, grid.angle_bins, grid.orders + 1)
+        binned = [np.zeros((n, bins + 2, 3), dtype=np.int64) for n in rows]
         sums = accumulators(_TOTALS)
         fates = np.zeros(3, dtype=np.int64)
         scatterings = _sort(
             walks.x_seed, walks.x, walks.cosine, walks.scatterings, walks.fate,
-            grid.edges, fates, sums,
-            tally.seeds.sums, tally.by_angle.sums, tally.by_order.sums,
+            grid.edges, fates, sums, *binned,
         )  # fmt: skip
+        seeds, by_angle, by_order = map(BinnedPhotons.of, binned)
         return cls(
             photons=walks.x.size,
             escaped=int(fates[ESCAPED]),
@@ -143,13 +157,13 @@ class Tally:
             scatterings=scatterings,
             electron_draws=walks.electron_draws,
             totals=in_quanta(sums),
-            seeds=tally.seeds,
-            by_angle=tally.by_angle,
-            by_order=tally.by_order,
+            seeds=seeds,
+            by_angle=by_angle,
+            by_order=by_order,
         )
 
     def __add__(self, other: "Tally") -> "Tally":
-        if self.by_angle.count.shape != other.by_angle.count.shape:
+        if self.by_angle.low.shape != other.by_angle.low.shape:
             raise InputError("tallies on different grids cannot be added")
         merged = {field.name: getattr(self, field.name) for field in fields(self)}
         for name, value in merged.items():

@@ -152,36 +152,6 @@ def test_options_of_the_configuration_reach_its_sampler(folder):
     assert samplers["hot"]["options"] == {"excess": 0.3}
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (("missing.toml",), "cannot read missing.toml"),
-        (("corona.toml", "--samplers", "rejection"), "must be at least two"),
-        (("corona.toml", "--samplers", ""), "must be at least two"),
-        (("corona.toml", "--samplers", "rejection,"), "no sampler is called ''"),
-        (("corona.toml", "--samplers", "rejection,tabel"), "did you mean 'table'?"),
-        (("corona.toml", "--reference", "table"), "'table' is not one of rejection, gan"),
-        (("corona.toml", "--rounds", "0"), "--rounds = 0 is outside"),
-        (("corona.toml", "--rounds", "1.5"), "--rounds = 1.5 is not a whole number"),
-        (("corona.toml", "--photons", "many"), "--photons = 'many' is not a whole number"),
-        (("corona.toml", "--photons", "0"), "--photons = 0 is outside"),
-        (("corona.toml", "--photons", "4"), "photons = 4 are too few for 5 rounds"),
-        (("corona.toml", "--photons", "40"), "too few photons"),
-        (("corona.toml", "--seed", "-1"), "--seed = -1 is outside"),
-        (("corona.toml", "--threads", "0"), "--threads = 0 is outside"),
-    ],
-    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
-)
-def test_bad_input_is_refused(folder, arguments, message):
-    """Status 2, one line, and nothing written."""
-    result = call(*arguments)
-    assert result.exit_code == 2, result.output
-    assert result.stdout == ""
-    assert re.fullmatch(r"Error: [^\n]+\n", result.stderr), result.stderr
-    assert message in result.stderr
-    assert names(folder) == {"corona.toml"}
-
-
 def test_a_temperature_that_one_sampler_refuses_is_refused_before_any_run(folder):
     """The line names the range; the exact sampler before it has not been run in vain."""
     text = CONFIG.replace("kt_kev = 50.0", "theta = 2.0").replace("20_000", "1_000_000_000")

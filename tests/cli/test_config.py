@@ -75,15 +75,6 @@ def test_without_an_option_there_is_help():
     assert "Example:  cc main.c $(mcplugin config --cflags --libs)" in done.stderr
 
 
-@pytest.mark.parametrize("others", [(), ("--cflags",)])
-def test_static_without_libs_is_refused(others):
-    """It says how to link, and nothing is linked."""
-    done = config("--static", *others)
-    assert done.exit_code == 2
-    assert done.stdout == ""
-    assert done.stderr == "Error: --static says how to link: use it with --libs\n"
-
-
 @pytest.mark.parametrize(
     ("options", "file"),
     [

@@ -20,7 +20,9 @@ from click.testing import CliRunner
 
 from mcplugin import ElectronVelocitySampler, Spectrum, simulate
 from mcplugin.cli import main
+from mcplugin.errors import OutputError
 from mcplugin.samplers import base
+from mcplugin.transport import checkpoint
 
 CONFIG = """\
 [plasma]
@@ -150,7 +152,7 @@ def test_the_summary_tells_what_was_run_and_what_came_of_it(folder):
     summary = summary_of(folder / "corona")
     assert set(summary) >= DESIGNED_KEYS
     assert summary["version"] == version("mcplugin")
-    assert (summary["sampler"], summary["seed"], summary["threads"]) == ("rejection", 5, 2)
+    assert (summary["sampler"], summary["seed"], summary["workers"]) == ("rejection", 5, 2)
     assert summary["photons"] == summary["photons_requested"] == 3000
     assert summary["interrupted"] is False
     assert summary["escaped"] + summary["absorbed"] + summary["cut"] == 3000
@@ -391,106 +393,6 @@ def test_an_interrupted_run_is_the_run_of_the_photons_done_so_far(folder):
     assert "interrupted" in partial.spectrum.plot().axes[0].get_title()
 
 
-BAD_COMMAND_LINES = [
-    (("--photons", "0"), ["--photons", "0", "1 <="]),
-    (("--photons", "-1"), ["--photons", "-1", "1 <="]),
-    (("--photons", "1.5"), ["--photons", "1.5", "whole number"]),
-    (("--photons", "many"), ["--photons", "'many'", "whole number"]),
-    (("--photons", ""), ["--photons", "''", "whole number"]),
-    (("--photons", "nan"), ["--photons", "nan", "whole number"]),
-    (("--photons", "inf"), ["--photons", "inf", "whole number"]),
-    (("--photons", "1e400"), ["--photons", "whole number"]),
-    (("--photons", str(2**60)), ["--photons", str(2**60), "1000000000000000"]),
-    (("--photons", "True"), ["--photons", "'True'", "whole number"]),
-    (("--seed", "-1"), ["--seed", "-1", "0 <="]),
-    (("--seed", str(2**64)), ["--seed", str(2**64 - 1)]),
-    (("--seed", "0.5"), ["--seed", "0.5", "whole number"]),
-    (("--seed", "lucky"), ["--seed", "'lucky'", "whole number"]),
-    (("--threads", "0"), ["--threads", "0", "1 <="]),
-    (("--threads", "-2"), ["--threads", "-2", "1 <="]),
-    (("--threads", "1.5"), ["--threads", "1.5", "whole number"]),
-    (("--threads", "all"), ["--threads", "'all'", "whole number"]),
-    (("--threads", "5000"), ["--threads", "5000", "4096"]),
-    (("--sampler", "rejecton"), ["'rejecton'", "did you mean 'rejection'"]),
-    (("--sampler", "tabel"), ["'tabel'", "did you mean 'table'"]),
-    (("--sampler", ""), ["''", "rejection-native, table"]),
-    (("--sampler", "xyz"), ["'xyz'", "rejection-native, table"]),
-]
-
-
-@pytest.mark.parametrize(
-    ("options", "parts"),
-    [pytest.param(options, parts, id=" ".join(options)) for options, parts in BAD_COMMAND_LINES],
-)
-def test_a_bad_option_is_refused_in_one_line(folder, options, parts):
-    """The line names the option, its value and what is allowed; nothing is written."""
-    line = refused("run", "corona.toml", *options)
-    for part in parts:
-        assert part in line
-    assert names(folder) == {"corona.toml"}
-
-
-@pytest.mark.parametrize(
-    ("arguments", "part"),
-    [
-        ((), "Usage"),
-        (("run",), "CONFIG"),
-        (("run", "corona.toml", "again.toml"), "again.toml"),
-        (("run", "corona.toml", "--photon", "5"), "--photons"),
-        (("run", "corona.toml", "--fast"), "--fast"),
-        (("run", "corona.toml", "--photons"), "--photons"),
-        (("run", "corona.toml", "--quiet=yes"), "--quiet"),
-        (("rum", "corona.toml"), "rum"),
-        (("samplers", "--jsn"), "--json"),
-    ],
-    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
-)
-def test_wrong_usage_is_refused_with_a_hint(folder, arguments, part):
-    """Unknown options and commands give exit status 2 and say what was wrong."""
-    result = call(*arguments)
-    assert result.exit_code == 2
-    assert result.stdout == ""
-    assert part in result.stderr
-    assert "Traceback" not in result.stderr
-    assert names(folder) == {"corona.toml"}
-
-
-BAD_CONFIGURATIONS = [
-    ("", "plasma is missing"),
-    ("[plasma", "not valid TOML"),
-    (CONFIG.replace("tau = 0.5", "tau = -0.5"), "plasma.tau = -0.5"),
-    (CONFIG.replace("tau", "taau"), "'tau'"),
-    (CONFIG.replace("slab", "slap"), "'slab'"),
-    (CONFIG.replace("photons = 3000", "photons = 0"), "run.photons = 0"),
-    (CONFIG + 'sampler = "tabel"\n', "'table'"),
-    (CONFIG + 'sampler_options = {method = "sobl"}\n', "sobol"),
-    (CONFIG + 'sampler_options = {speed = "high"}\n', "speed"),
-    (
-        CONFIG.replace("150.0", "5.0") + 'sampler_options = {method = "sobol"}\n',
-        "method='zenitani-nakano'",
-    ),
-    (
-        CONFIG.replace('"disk-blackbody"\nkt_in_kev = 0.2', '"table"\nfile = "none.csv"'),
-        "none.csv",
-    ),
-]
-
-
-@pytest.mark.parametrize(("text", "part"), BAD_CONFIGURATIONS, ids=range(len(BAD_CONFIGURATIONS)))
-def test_a_bad_configuration_is_refused_in_one_line(folder, text, part):
-    """The line says what is wrong; no folder is made."""
-    (folder / "corona.toml").write_text(text, encoding="utf-8")
-    assert part in refused("run", "corona.toml")
-    assert names(folder) == {"corona.toml"}
-
-
-@pytest.mark.parametrize("config", ["missing.toml", ".", "", "x" * 300])
-def test_a_configuration_that_cannot_be_read_is_refused(folder, config):
-    """A missing file, a folder or an impossible name gives one line."""
-    assert "cannot read" in refused("run", config)
-    assert names(folder) == {"corona.toml"}
-
-
 @pytest.mark.parametrize(
     ("arguments", "example"),
     [
@@ -511,6 +413,7 @@ def test_the_help_lists_the_commands_and_the_version_is_told():
     listing = call("--help").stdout
     assert set(main.commands) == {
         "run",
+        "resume",
         "compare",
         "samplers",
         "train",
@@ -587,7 +490,7 @@ def test_process_ctrl_c_leaves_a_valid_partial_result(folder):
 
 
 def test_process_on_a_terminal_shows_its_progress(folder):
-    """On a terminal: a bar with share, photons/s and time left, and the report after it."""
+    """On a terminal: a bar with share, photons/s and time left, one per worker, and the report."""
     master, terminal = pty.openpty()
     command = [sys.executable, "-m", "mcplugin", "run", "corona.toml", "--photons", "400000"]
     with subprocess.Popen(command, cwd=folder, stdout=terminal, stderr=terminal) as process:
@@ -602,5 +505,111 @@ def test_process_on_a_terminal_shows_its_progress(folder):
     text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown.decode())
     assert "100% of 400,000 photons" in " ".join(text.split())
     assert "photons/s, left: 0:00:00" in " ".join(text.split())
+    assert re.search(r"/\d+/\d+: [\d,]+ photons/s", text)
     assert "amplification" in text
     assert "Traceback" not in text
+
+
+# ---- Workers, checkpoints, logs ----
+
+
+def test_processes_and_threads_give_the_same_files(folder):
+    """Two processes instead of two threads: the same numbers."""
+    run("--threads", "2", "--out", "threads")
+    run("--processes", "2", "--out", "processes")
+    threads, processes = summary_of(folder / "threads"), summary_of(folder / "processes")
+    assert {key: threads[key] for key in PHYSICS} == {key: processes[key] for key in PHYSICS}
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        (["--threads", "2", "--processes", "2"], "--threads and --processes exclude"),
+        (["--processes", "2", "--dask", "tcp://x:1"], "--processes and --dask exclude"),
+        (["--processes", "0"], "--processes = 0 is outside 1"),
+        (["--processes", "1.5"], "--processes = 1.5"),
+        (["--dask", "nowhere"], "no Dask scheduler answers at 'nowhere'"),
+        (["--log", "missing/run.log"], "cannot write the log missing/run.log"),
+        (["--checkpoint", "missing/run.h5"], "cannot write the checkpoint missing/run.h5"),
+        (["--checkpoint", "corona.toml"], "corona.toml is not a checkpoint"),
+        (["--checkpoint", "corona"], "corona is the checkpoint: choose another --out"),
+    ],
+)
+def test_bad_workers_and_files(folder, options, named):
+    """One line each, and nothing is left behind."""
+    assert named in refused("run", "corona.toml", *options)
+    assert names(folder) == {"corona.toml"}
+
+
+def test_mpiexec_excludes_other_workers(folder, monkeypatch):
+    """Under mpiexec its ranks are the workers."""
+    monkeypatch.setenv("OMPI_COMM_WORLD_SIZE", "2")
+    assert "--threads and mpiexec exclude" in refused("run", "corona.toml", "--threads", "2")
+
+
+def test_checkpoint_and_resume(folder):
+    """A run in two parts gives the numbers of one; the report is the same but for the speed."""
+    run("--out", "whole")
+    run("--photons", "1000", "--checkpoint", "run.h5", "--out", "first")
+    done = call("resume", "run.h5", "--photons", "3000", "--out", "second")
+    assert done.exit_code == 0, done.output
+    whole, second = summary_of(folder / "whole"), summary_of(folder / "second")
+    assert {key: whole[key] for key in PHYSICS} == {key: second[key] for key in PHYSICS}
+    assert names(folder / "second") == FILES
+    assert "3,000 in = " in done.output
+
+
+def test_resume_names_the_folder_after_the_checkpoint(folder):
+    """As `run` does after the configuration; what is there is not overwritten unasked."""
+    run("--checkpoint", "long.h5")
+    assert call("resume", "long.h5", "--quiet").output == ""
+    assert names(folder / "long") == FILES
+    assert "long exists: choose another --out" in refused("resume", "long.h5")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["missing.h5"], "cannot read the checkpoint missing.h5: No such file"),
+        (["corona.toml"], "corona.toml is not a checkpoint of mcplugin"),
+        (["run.h5", "--photons", "10"], "photons = 10 is below the 3,000 that run.h5 already"),
+        (["run.h5", "--photons", "0"], "--photons = 0"),
+    ],
+)
+def test_bad_resumptions(folder, arguments, named):
+    """One line each, and nothing is left behind."""
+    run("--checkpoint", "run.h5")
+    before = names(folder)
+    assert named in refused("resume", *arguments, "--out", "again")
+    assert names(folder) == before
+
+
+def test_a_checkpoint_that_cannot_be_kept_up_is_one_line(folder, monkeypatch):
+    """The result is written, and the warning says that the old checkpoint is still valid."""
+    write = checkpoint.Checkpoint.write
+
+    def full(self, path):
+        if self.tally.photons:
+            raise OutputError(f"cannot write the checkpoint {path}: No space left on device")
+        write(self, path)
+
+    monkeypatch.setattr(checkpoint.Checkpoint, "write", full)
+    errors = run("--checkpoint", "run.h5").stderr
+    assert re.fullmatch(r"(Warning: cannot write [^\n]*No space[^\n]* still valid\n)+", errors)
+    assert names(folder / "corona") == FILES
+
+
+def test_the_log(folder):
+    """A line of JSON per event; the chunks' photons add up; a later run is appended."""
+    run("--log", "run.log", "--checkpoint", "run.h5")
+    events = [json.loads(line) for line in (folder / "run.log").read_text("utf-8").splitlines()]
+    kinds = [event["event"] for event in events]
+    assert kinds.count("run begins") == kinds.count("run ends") == 1
+    assert {"chunk done", "checkpoint written"} < set(kinds)
+    chunks = [event for event in events if event["event"] == "chunk done"]
+    assert sum(chunk["count"] for chunk in chunks) == chunks[-1]["done"] == 3000
+    assert [chunk["first"] for chunk in chunks] == sorted(chunk["first"] for chunk in chunks)
+    assert all(chunk["seconds"] > 0.0 and chunk["worker"].count("/") == 2 for chunk in chunks)
+    assert all(re.match(r"\d{4}-\d\d-\d\dT[\d:.]+\+00:00$", event["time"]) for event in events)
+    call("resume", "run.h5", "--log", "run.log")
+    assert (folder / "run.log").read_text("utf-8").count("run ends") == 2

@@ -1,7 +1,6 @@
 """``mcplugin validate``: its verdict, its exit status, and what it leaves in the folder."""
 
 import json
-import re
 import sys
 import types
 from importlib.metadata import EntryPoint
@@ -110,30 +109,6 @@ def test_options_reach_the_sampler(folder):
         "--option excess=0.1 --option device=cuda --option exact=true"
         in (content["provenance"]["command"])
     )
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (("rejektion",), "no sampler is called 'rejektion': did you mean 'rejection'?"),
-        (("rejection", "--option", "method"), "--option 'method' is not of the form key=value"),
-        (("rejection", "--option", "method=magic"), "method = 'magic' is not one of"),
-        (("table", "--option", "size=3"), "sampler 'table' cannot take"),
-        (("table", "--pooled", "many"), "--pooled = 'many' is not a whole number"),
-        (("table", "--pooled", "1e3"), "--pooled = 1000 is outside"),
-        (("table", "--draws", "1e9"), "--draws = 1000000000 is outside"),
-        (("table", "--thetas", "0"), "--thetas = 0 is outside"),
-        (("table", "--seed", "-1"), "--seed = -1 is outside"),
-    ],
-)
-def test_bad_input_is_refused(folder, arguments, message):
-    """Status 2, one line, and nothing written."""
-    result = call(*arguments)
-    assert result.exit_code == 2, result.output
-    assert result.stdout == ""
-    assert re.fullmatch(r"Error: [^\n]+\n", result.stderr), result.stderr
-    assert message in result.stderr
-    assert names(folder) == set()
 
 
 def test_an_existing_folder_is_refused_unless_overwritten(folder):

@@ -12,7 +12,7 @@ ANALYTIC = {"kind": "analytic", "theta_min": 1e-3, "theta_max": 10.0}
 
 def configuration(*stages, target=ANALYTIC, **more):
     """A small training."""
-    return TrainingConfiguration.model_validate(
+    return TrainingConfiguration.load(
         {"target": target, "stage": list(stages), "generator": {"units": 4, "conditioning": 2}}
         | more
     )
@@ -140,7 +140,7 @@ def test_reports_and_card():
         ("[target]\nkind = 'analytic'\n[[stage]]\nobjective = 'hope'\nsteps = 1", "objective"),
         ("[target]\nkind = 'analytic'\n[[stage]]\nobjective = 'energy'\nsteps = -1", "steps"),
         ("[target]\nkind = 'analytic'\n[[stage]]\nobjective = 'energy'\nstep = 1", "step"),
-        ("not toml", "cannot read"),
+        ("not toml", "not valid TOML"),
     ],
 )
 def test_bad_configuration(tmp_path, content, said):

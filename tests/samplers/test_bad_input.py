@@ -261,42 +261,6 @@ def test_the_sobol_method_is_refused_where_it_hardly_accepts(theta):
     assert np.isfinite(get_sampler("rejection").sample(theta, streams)).all()
 
 
-@pytest.mark.parametrize("size", [-1, 1.5, "5", None, True, [3], float("nan"), float("inf"), 2**41])
-def test_a_bad_number_of_electrons_is_refused(size):
-    """``size`` is a whole number that is not negative."""
-    with pytest.raises(InputError, match="size"):
-        sample_four_velocity(1.0, size)
-
-
-@pytest.mark.parametrize("seed", [-1, 0.5, "1", None, True, np.True_, 2**64, float("nan"), 1j])
-def test_a_bad_seed_is_refused(seed):
-    """``seed`` is a whole number of 64 bits."""
-    with pytest.raises(InputError, match="seed"):
-        sample_four_velocity(1.0, 5, seed=seed)
-
-
-@pytest.mark.parametrize("theta", [-1.0, 0.0, 1e3, float("nan"), "hot", np.ones(4), None])
-def test_a_bad_temperature_of_a_plain_array_is_refused(theta):
-    """The one-line function checks temperatures as the samplers do."""
-    with pytest.raises(InputError, match="theta"):
-        sample_four_velocity(theta, 5)
-
-
-@pytest.mark.parametrize(
-    ("options", "error"),
-    [
-        ({"sampler": "rejecton"}, UnknownSamplerError),
-        ({"method": "sobl"}, InputError),
-        ({"speed": 1}, InputError),
-        ({"sampler": RejectionSampler(), "method": "sobol"}, InputError),
-    ],
-)
-def test_a_bad_sampler_for_a_plain_array_is_refused(options, error):
-    """The one-line function finds its sampler as get_sampler does."""
-    with pytest.raises(error):
-        sample_four_velocity(1.0, 5, **options)
-
-
 @pytest.mark.parametrize("name", sampler_names())
 def test_a_temperature_may_carry_its_unit(name):
     """100 keV, the same in eV, in kelvin, or as a pure number, draws the same electrons."""
@@ -312,12 +276,6 @@ def test_a_temperature_may_carry_its_unit(name):
         drawn = sample_four_velocity(quantity, 200, name)
         # The table for one temperature and that for many agree to their interpolation errors.
         np.testing.assert_allclose(drawn, expected, rtol=1e-3 if quantity.ndim else 1e-9)
-
-
-def test_a_quantity_in_another_unit_is_refused():
-    """Five seconds are no temperature."""
-    with pytest.raises((InputError, units.UnitConversionError), match="keV"):
-        sample_four_velocity(5.0 * units.s, 5)
 
 
 def test_electrons_depend_on_their_seed_and_index_alone():

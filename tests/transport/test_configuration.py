@@ -11,7 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from mcplugin import Configuration, simulate
-from mcplugin.errors import ConfigurationError, InputError
+from mcplugin.errors import ConfigurationError
 from mcplugin.units import ELECTRON_REST_ENERGY_KEV
 
 BLACKBODY = {"spectrum": "blackbody", "kt_kev": 0.1}
@@ -344,12 +344,12 @@ BAD_VALUES = [
     (
         "power law upside down",
         changed(seed={**POWERLAW, "energy_min_kev": 10.0, "energy_max_kev": 0.1}),
-        ["seed", "energy_min_kev must be below energy_max_kev"],
+        ["seed", "energy_min_kev = 10 must be below energy_max_kev = 0.1"],
     ),
     (
         "power law of no width",
         changed(seed={**POWERLAW, "energy_min_kev": 10.0}),
-        ["seed", "energy_min_kev must be below energy_max_kev"],
+        ["seed", "energy_min_kev = 10 must be below energy_max_kev = 10"],
     ),
     ("index too steep", changed(seed={**POWERLAW, "index": 11}), [r"seed\.index = 11", "10"]),
     ("index NaN", changed(seed={**POWERLAW, "index": NAN}), [r"seed\.index = nan", "finite"]),
@@ -384,17 +384,17 @@ BAD_VALUES = [
     (
         "grid upside down",
         changed(tally__energy_min_kev=5000.0),
-        ["tally", "energy_min_kev must be below energy_max_kev"],
+        ["tally", "energy_min_kev = 5000 must be below energy_max_kev = 2000"],
     ),
     (
         "bins too wide to count energy in",
         changed(tally__bins=1),
-        ["tally", "wider than a factor 1000"],
+        ["tally", "bins = 1 ", "wider than a factor 1000", "at least 2"],
     ),
     (
         "more cells than memory should hold",
         changed(tally__bins=100_000, tally__orders=10_000),
-        ["tally", "4,000,000"],
+        ["tally", "1,000,500,000", "4,000,000"],
     ),
     (
         "grid starts at zero",
@@ -552,33 +552,6 @@ def test_a_folder_is_no_configuration(tmp_path):
 def test_a_path_that_cannot_exist_is_refused(path):
     """A path that the operating system does not know is a bad configuration too."""
     refusal(path)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "key"),
-    [
-        ({"photons": 0}, "photons"),
-        ({"photons": 1.5}, "photons"),
-        ({"photons": True}, "photons"),
-        ({"photons": "many"}, "photons"),
-        ({"photons": 2**60}, "photons"),
-        ({"seed": -1}, "seed"),
-        ({"seed": 2**64}, "seed"),
-        ({"seed": True}, "seed"),
-        ({"threads": 0}, "threads"),
-        ({"threads": -1}, "threads"),
-        ({"threads": 1.5}, "threads"),
-        ({"threads": True}, "threads"),
-        ({"threads": "all"}, "threads"),
-        ({"threads": 5000}, "threads"),
-    ],
-    ids=lambda value: repr(value) if isinstance(value, dict) else "",
-)
-def test_arguments_of_simulate_are_checked_like_the_configuration(arguments, key):
-    """An override is refused as clearly as the value that it overrides."""
-    with pytest.raises(InputError, match=key) as caught:
-        simulate(BASE, **arguments)
-    assert len(str(caught.value).splitlines()) == 1
 
 
 def test_only_the_named_values_are_overridden():

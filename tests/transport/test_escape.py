@@ -7,9 +7,10 @@ import pytest
 from scipy import stats
 from scipy.special import expn
 
-from mcplugin import simulate
+from mcplugin import get_sampler, simulate
 from mcplugin.scattering import hot_cross_section
-from mcplugin.transport import Configuration, simulation
+from mcplugin.transport import Configuration
+from mcplugin.transport.chunks import Task
 from mcplugin.transport.exact_sum import QUANTA_PER_UNIT
 from mcplugin.transport.loop import ABSORBED, CUT, ESCAPED, walk
 from mcplugin.transport.tally import ABSORBING, CUTTING, ESCAPING, Tally
@@ -144,8 +145,9 @@ def test_budgets_close_exactly(geometry, limit):
 def test_energy_ledger_is_exact():
     """Totals are the exact sums over photons, as rational numbers: nothing is rounded or lost."""
     configuration = Configuration.load(config("slab", 2.0, 0.3, 1.0, run={"max_scatterings": 5}))
-    walks = walk(simulation._problem(configuration, None), 1, 0, 5000)
-    tally = Tally.of(walks, simulation._grid(configuration))
+    task = Task(configuration, get_sampler("rejection"))
+    walks = walk(task.problem, 1, 0, 5000)
+    tally = Tally.of(walks, task.grid)
     quanta = [int(Fraction(x) * QUANTA_PER_UNIT) for x in walks.x]
     for fate, total in ((ESCAPED, ESCAPING), (ABSORBED, ABSORBING), (CUT, CUTTING)):
         ended_so = [q for q, f in zip(quanta, walks.fate, strict=True) if f == fate]

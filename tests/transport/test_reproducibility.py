@@ -9,8 +9,9 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from mcplugin import sampler_names, simulate
-from mcplugin.transport import loop, simulation
+from mcplugin import get_sampler, sampler_names, simulate
+from mcplugin.transport import chunks, loop
+from mcplugin.transport.chunks import Task
 from mcplugin.transport.configuration import Configuration
 from mcplugin.transport.loop import walk
 from mcplugin.transport.tally import Tally
@@ -47,21 +48,21 @@ def test_chunks_and_slots(monkeypatch, slots, chunk):
     """Neither the size of a chunk nor the number of photons in flight changes a bit."""
     expected = simulate(CONFIG).tally
     monkeypatch.setattr(loop, "SLOTS", slots)
-    monkeypatch.setattr(simulation, "_SMALLEST_CHUNK", chunk)
-    monkeypatch.setattr(simulation, "_LARGEST_CHUNK", chunk)
+    monkeypatch.setattr(chunks, "_SMALLEST_CHUNK", chunk)
+    monkeypatch.setattr(chunks, "_LARGEST_CHUNK", chunk)
     _same(simulate(CONFIG).tally, expected)
 
 
 def test_tallies_merge_in_any_order():
     """Chunks of a run, shuffled and added, give the run."""
     configuration = Configuration.load(CONFIG)
-    problem, grid = simulation._problem(configuration, None), simulation._grid(configuration)
+    task = Task(configuration, get_sampler("rejection"))
     ends = [0, 1, 10, 5000, 5001, 29_000, 30_000]
     parts = [
-        Tally.of(walk(problem, 81, first, last - first), grid)
+        Tally.of(walk(task.problem, 81, first, last - first), task.grid)
         for first, last in itertools.pairwise(ends)
     ]
-    merged = Tally.empty(grid)
+    merged = Tally.empty(task.grid)
     for k in np.random.default_rng(1).permutation(len(parts)):
         merged = merged + parts[k]
     _same(merged, simulate(CONFIG).tally)
@@ -70,7 +71,7 @@ def test_tallies_merge_in_any_order():
 def test_more_photons_extend_a_run():
     """Photon i of a run depends on the seed and i alone: a longer run contains the shorter one."""
     configuration = Configuration.load(CONFIG)
-    problem = simulation._problem(configuration, None)
+    problem = Task(configuration, get_sampler("rejection")).problem
     short, long = walk(problem, 81, 0, 1000), walk(problem, 81, 0, 3000)
     assert np.array_equal(short.x, long.x[:1000])
     assert np.array_equal(short.fate, long.fate[:1000])
@@ -143,7 +144,7 @@ def test_memory_does_not_grow_with_photons(monkeypatch):
     What is in flight when the peak is reached depends on the threads, hence the margin.
     """
     for size in ("_SMALLEST_CHUNK", "_LARGEST_CHUNK"):
-        monkeypatch.setattr(simulation, size, 2**13)
+        monkeypatch.setattr(chunks, size, 2**13)
     peaks = []
     for photons in (100_000, 1_000_000):
         simulate(CONFIG, photons=1000)
