@@ -158,7 +158,7 @@ COMMAND_LINES = [
     ("run sobl.toml", ["method = 'sobl' is not one of zenitani-nakano, canfield, sobol"]),
     ("run speed.toml", ["'rejection' cannot take {'speed': 'high'}"]),
     ("run cold.toml", ["theta = 0.00978476 is outside 0.099", "use method='zenitani-nakano'"]),
-    ("run table.toml", ["seed.file: there is no file none.csv"]),
+    ("run table.toml", ["seed.file: there is no file", "none.csv"]),
     # Folders.
     ("run corona.toml --out old", ["old exists", "add --overwrite"]),
     # Other commands.

@@ -1,6 +1,6 @@
 """Who follows the photons besides this process's own threads: processes, a Dask cluster, MPI ranks.
 
-Each of these gives an executor of its library for :func:`mcplugin.simulate`, and how many chunks it
+Each of these gives an executor of its library for :func:`~mcplugin.transport.simulation.simulate`, and how many chunks it
 works on at a time. Lost workers, queues and transfers are that library's business.
 """
 

@@ -5,6 +5,7 @@ different photons add up to the same bits however a run is split over chunks, th
 and the energy budget closes exactly.
 """
 
+import hashlib
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -174,6 +175,17 @@ class Tally:
                 else value + more
             )
         return Tally(**merged)
+
+    def digest(self) -> str:
+        """SHA-256 of every sum: the same for the same photons, whoever followed them."""
+        digest = hashlib.sha256()
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, BinnedPhotons):
+                digest.update(value.low.tobytes() + value.high.tobytes())
+            else:
+                digest.update(repr(value).encode())
+        return digest.hexdigest()
 
     def total(self, which: int) -> float:
         """One of the totals in units of mₑc² (or its square), rounded once."""
