@@ -81,6 +81,23 @@ def single(name: str, value: NDArray[np.float64]) -> float:
     return float(value)
 
 
+def broadcast(**arrays: NDArray[np.float64]) -> tuple[NDArray[np.float64], ...]:
+    """Give checked arrays, named as the arguments are, in the one shape that they go together to.
+
+    Raises
+    ------
+    InputError
+        If there is no such shape, naming the arguments and theirs.
+    """
+    try:
+        shape = np.broadcast_shapes(*(array.shape for array in arrays.values()))
+    except ValueError as error:
+        names = " and ".join(arrays)
+        shapes = " and ".join(str(array.shape) for array in arrays.values())
+        raise InputError(f"{names} must have shapes that go together, not {shapes}") from error
+    return tuple(np.broadcast_to(array, shape) for array in arrays.values())
+
+
 def temperature(
     theta: ArrayLike,
     low: float = THETA_MIN,

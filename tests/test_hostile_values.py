@@ -30,6 +30,7 @@ from mcplugin.learning.targets import MaxwellJuttnerTarget, SampleTarget
 from mcplugin.learning.training import TrainingConfiguration
 from mcplugin.learning.weights import load_weights, save_weights
 from mcplugin.samplers.rejection import RejectionSampler
+from mcplugin.scattering import event_distribution, redistribution
 from mcplugin.testing.histogram import spectrum_of
 from mcplugin.transport.photon_list import PhotonList
 from mcplugin.transport.sources import Tabulated
@@ -169,6 +170,19 @@ def physics():
     rejection = RejectionSampler()
     event = {"x": 0.1, **theta, "electrons": rejection, "streams": streams}
     yield "scatter", scattering.scatter, event
+    one, place, p = {"x": 0.1} | theta, {"h": [0.2, 0.7, 1.0]}, {"probability": [0.1, 0.5, 0.9]}
+    zeta = {"zeta": [-1.0, 0.0, 2.0]}
+    for function, own in (
+        (redistribution.energy_ratio, zeta | place),
+        (redistribution.momentum_of, {"ratio": [0.5, 1.0, 2.0]} | place),
+        (redistribution.event_density, zeta | place),
+        (event_distribution.angle_cdf, place),
+        (event_distribution.angle_quantile, p),
+        (event_distribution.momentum_cdf, zeta | place),
+        (event_distribution.momentum_quantile, p | place),
+        (event_distribution.event_moments, {}),
+    ):
+        yield f"{function.__module__.split('.')[-1]}.{function.__name__}", function, own | one
 
     yield "random_streams", mcplugin.random_streams, {"seed": 1, "count": 3, "first": 0}
     yield "sampler_names", mcplugin.sampler_names, {}
@@ -327,10 +341,11 @@ def test_every_public_function_is_spoiled():
         if not isinstance(getattr(package, name), ModuleType)
     }
     offered |= {
-        f"maxwell_juttner.{name}"
-        for name, value in vars(maxwell_juttner).items()
+        f"{module.__name__.split('.')[-1]}.{name}"
+        for module in (maxwell_juttner, redistribution, event_distribution)
+        for name, value in vars(module).items()
         if inspect.isfunction(value)
-        and value.__module__ == maxwell_juttner.__name__
+        and value.__module__ == module.__name__
         and not name.startswith("_")
     }
     spoiled = {name.split()[0].split("()")[0] for name in every()}

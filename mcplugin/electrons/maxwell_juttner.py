@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
-from mcplugin.domain import array_within, single, temperature
+from mcplugin.domain import array_within, broadcast, single, temperature
 from mcplugin.errors import InputError
 
 Array = NDArray[np.float64]
@@ -143,15 +143,9 @@ def _probability(probability: ArrayLike, theta: ArrayLike) -> tuple[Array, Array
 def _broadcast(
     name: str, value: ArrayLike, theta: ArrayLike, low: float = -np.inf, high: float = np.inf
 ) -> tuple[Array, Array]:
-    values, thetas = array_within(name, value, low, high), temperature(theta)
-    try:
-        shape = np.broadcast_shapes(values.shape, thetas.shape)
-    except ValueError as error:
-        raise InputError(
-            f"{name} and theta must have shapes that go together, not {values.shape} and "
-            f"{thetas.shape}"
-        ) from error
-    return np.broadcast_to(values, shape), np.broadcast_to(thetas, shape)
+    checked = {name: array_within(name, value, low, high), "theta": temperature(theta)}
+    values, thetas = broadcast(**checked)
+    return values, thetas
 
 
 def _rapidity(kinetic: ArrayLike, theta: Array) -> Array:

@@ -13,6 +13,7 @@ from mcplugin.electrons import maxwell_juttner as mj
 from mcplugin.errors import InputError
 from mcplugin.scattering import cross_section, hot_cross_section, scatter
 from mcplugin.scattering.compton import REFUSED, doppler_factor, scatter_off_electron
+from mcplugin.scattering.event_distribution import event_moments
 
 # A test on random draws fails by chance with this probability.
 FALSE_ALARM = 1e-6
@@ -65,38 +66,6 @@ def test_collisions_favour_head_on_electrons(theta):
     assert abs(mean_mu.mean() - expected) < 4 * mean_mu.std() / np.sqrt(u.size)
 
 
-def _quadrature_moments(x, theta):
-    """⟨x'/x⟩ and ⟨(x'/x)²⟩ of one event by converged 3-D Gauss-Legendre quadrature.
-
-    Over rapidity, ln D and ln k; the azimuth is done by hand: with μ_e the photon's cosine in the
-    electron's rest frame, x'/x = D k (γ + u μ'), ⟨μ'⟩ = μ_e cos θ,
-    ⟨μ'²⟩ = μ_e² cos²θ + ½(1 - μ_e²) sin²θ.
-    """
-    nodes, weights = np.polynomial.legendre.leggauss(64)
-    nodes, weights = 0.5 * (nodes + 1), 0.5 * weights
-    top = float(np.arcsinh(mj.inverse_survival(1e-18, theta)))
-    u = np.sinh(top * nodes)[:, None, None]
-    gamma = np.sqrt(1 + u**2)
-    electron = (weights * mj.pdf(np.sinh(top * nodes), theta) * np.cosh(top * nodes))[:, None, None]
-    log_d = (np.arcsinh(u[:, :, 0]) * (2 * nodes - 1))[:, :, None]
-    d = np.exp(log_d)
-    doppler = weights[None, :, None] * d**2 * 2 * np.arcsinh(u) / (2 * gamma * u)
-    log_k = -np.log1p(2 * x * d) * nodes[None, None, :]
-    k = np.exp(log_k)
-    w = np.minimum((1 / k - 1) / (x * d), 2.0)
-    # dw = dk/(k² xD), dk = k d(ln k)
-    deflection = weights * np.log1p(2 * x * d) * 0.375 * k * (k + 1 / k - w * (2 - w)) / (x * d)
-    weight = electron * doppler * deflection
-    mu_e = np.clip((1 / d - gamma) / u, -1, 1)
-    cosine = 1 - w
-    first = d * k * (gamma + u * mu_e * cosine)
-    square = mu_e**2 * cosine**2 + 0.5 * (1 - mu_e**2) * w * (2 - w)
-    second = (d * k) ** 2 * (gamma**2 + 2 * gamma * u * mu_e * cosine + u**2 * square)
-    total = weight.sum()
-    assert total / (electron.sum()) == pytest.approx(float(hot_cross_section(x, theta)), rel=1e-9)
-    return (weight * first).sum() / total, (weight * second).sum() / total
-
-
 @pytest.mark.parametrize(
     ("theta", "x"),
     [
@@ -107,7 +76,7 @@ def _quadrature_moments(x, theta):
 )  # fmt: skip
 def test_klein_nishina_gains(theta, x):
     """Mean and mean square gain within 4 standard errors of 10⁷ events (18 comparisons: 0.1 %)."""
-    mean, mean_square = _quadrature_moments(x, theta)
+    mean, mean_square, _ = event_moments(x, theta)
     gain = _events(x, theta, 10_000_000, seed=23)[0] / x
     error = 1 / np.sqrt(gain.size)
     assert abs(gain.mean() - mean) < 4 * gain.std() * error
