@@ -1,7 +1,8 @@
 """Who follows the photons besides this process's own threads: processes, a Dask cluster, MPI ranks.
 
-Each of these gives an executor of its library for :func:`~mcplugin.transport.simulation.simulate`, and how many chunks it
-works on at a time. Lost workers, queues and transfers are that library's business.
+Each of these gives an executor of its library for
+:func:`~mcplugin.transport.simulation.simulate`, and how many chunks it works on at a time. Lost
+workers, queues and transfers are that library's business.
 """
 
 import importlib
