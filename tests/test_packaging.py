@@ -173,6 +173,8 @@ def test_a_stray_file_is_noticed(wheel, sources, tmp_path, name):
         *sorted(NATIVE),
         "mcplugin/py.typed",
         "mcplugin/transport/loop.py",
+        "mcplugin/weights/compton-event.json",
+        "mcplugin/weights/compton-event.safetensors",
         "mcplugin/weights/mj-cgan.json",
         "mcplugin/weights/mj-cgan.safetensors",
         "mcplugin_pytest/__init__.py",

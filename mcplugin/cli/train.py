@@ -13,12 +13,13 @@ import click
 from mcplugin.cli import options
 from mcplugin.cli.refusal import Refusal, WholeNumber
 from mcplugin.cli.run import INTERRUPTED
+from mcplugin.configuration_file import read_toml
 from mcplugin.errors import McpluginError, MissingPackageError, OutputError
 from mcplugin.interruption import stop_on_interrupt
 from mcplugin.learning.weights import save_weights
 
 if TYPE_CHECKING:
-    from mcplugin.learning.training import Progress, Training
+    from mcplugin.learning.training import Progress, StagedTraining
 
 _CHECKPOINT = "checkpoint"
 
@@ -80,49 +81,55 @@ def train(
             f"D <= {card['distance_max']:.3g} (mean {card['distance_mean']:.3g}) over all "
             f"conditions; written to {folder}"
         )
-        if training.target.resolution > 0.0:
-            click.echo(
-                f"the samples cannot support a claim below D = {training.target.resolution:.2g}"
-            )
+        if training.resolution > 0.0:
+            click.echo(f"the samples cannot support a claim below D = {training.resolution:.2g}")
 
 
-def _prepared(config: Path, seed: int | None, device: str, threads: int) -> "Training":
+def _prepared(config: Path, seed: int | None, device: str, threads: int) -> "StagedTraining[Any]":
     try:
         import torch
 
+        from mcplugin.learning.event_generator import FORM
+        from mcplugin.learning.event_training import EventTraining, EventTrainingConfiguration
         from mcplugin.learning.training import Training, TrainingConfiguration
     except ImportError as error:
         raise MissingPackageError(
             "training needs PyTorch: pip install 'mcplugin[torch]'"
         ) from error
     torch.set_num_threads(threads)
-    configuration = TrainingConfiguration.load(config)
+    target = read_toml(config)[0].get("target")
+    of_events = isinstance(target, dict) and target.get("kind") == FORM
+    configuration = (EventTrainingConfiguration if of_events else TrainingConfiguration).load(
+        config
+    )
     if seed is not None:
         configuration = configuration.model_copy(update={"seed": seed})
     if device not in ("auto", "cpu", "cuda"):
         raise Refusal(f"--device = {device!r} is not one of auto, cpu, cuda")
     if device == "cuda" and not torch.cuda.is_available():
         raise Refusal("--device = cuda, but torch sees no GPU: use cpu")
+    if isinstance(configuration, EventTrainingConfiguration):
+        return EventTraining(configuration, device)
     return Training(configuration, device)
 
 
-def _write(training: "Training", folder: Path) -> dict[str, Any]:
+def _write(training: "StagedTraining[Any]", folder: Path) -> dict[str, Any]:
     """Write weights, card, history and curve; give the card."""
     weights = training.weights()
-    save_weights(folder / f"{training.configuration.name}.safetensors", weights)
+    save_weights(folder / f"{training.name}.safetensors", weights)
     history = {"stages": training.progress.stages, "history": training.progress.history}
     (folder / "training.json").write_text(json.dumps(history, indent=1) + "\n", encoding="utf-8")
     _curve(training).savefig(folder / "training.png")
     return weights.card
 
 
-def _curve(training: "Training") -> Any:
+def _curve(training: "StagedTraining[Any]") -> Any:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(8.0, 4.2), dpi=150, layout="constrained")
     axes = figure.add_subplot()
     done = 0
-    for number, stage in enumerate(training.configuration.stage):
+    for number, stage in enumerate(training.stages):
         rows = [row for row in training.progress.history if row["stage"] == number]
         if not rows:
             break

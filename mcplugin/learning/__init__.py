@@ -1,1 +1,1 @@
-"""Training a generator of electrons, and its weights; only training needs torch."""
+"""Training generators of electrons and of Compton events; only training needs torch."""

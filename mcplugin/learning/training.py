@@ -6,15 +6,16 @@ the very weights that an uninterrupted one would have reached on the same machin
 
 import json
 import os
-from collections.abc import Callable, Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Generic, Literal, Protocol, TypeVar
 
 import numpy as np
 import torch
-from pydantic import Field, model_validator
+from pydantic import BaseModel, Field, model_validator
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -134,31 +135,48 @@ class Progress:
 Report = Callable[[Progress, int], None]
 
 
-class Training:
-    """A training under way.
+class StageOfAnyKind(Protocol):
+    """What every stage of a training says."""
+
+    @property
+    def objective(self) -> str:
+        """Name of what is minimised."""
+
+    @property
+    def steps(self) -> int:
+        """Most steps."""
+
+
+AnyStage = TypeVar("AnyStage", bound=StageOfAnyKind)
+
+
+class StagedTraining(ABC, Generic[AnyStage]):
+    """A training under way, whatever it trains.
 
     Parameters
     ----------
-    configuration : TrainingConfiguration
-        What to do.
-    device : str
-        ``"cpu"``, ``"cuda"``, or ``"auto"``: a GPU if there is one.
+    configuration : pydantic model
+        What tells this training from any other.
+    name : str
+        That of the weights.
+    stages : sequence of stages
+        What to do, in order.
 
-    Raises
-    ------
-    InputError
-        If the target cannot be learned from.
+    Attributes
+    ----------
+    progress : Progress
+        Where it stands.
+    resolution : float
+        Smallest D that can be told from zero; 0 where the truth is known exactly.
     """
 
-    def __init__(self, configuration: TrainingConfiguration, device: str = "auto") -> None:
-        self.configuration = configuration
-        self.device = (
-            ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
-        )
-        self.target = _target(configuration.target)
-        self.generator = _generator(configuration, self.target).to(self.device)
+    resolution = 0.0
+
+    def __init__(self, configuration: BaseModel, name: str, stages: Sequence[AnyStage]) -> None:
+        self.name = name
+        self.stages = stages
         self.progress = Progress()
-        self._began: tuple[int, Objective, torch.optim.Optimizer] | None = None
+        self._described = configuration.model_dump_json()
 
     def run(
         self,
@@ -180,14 +198,12 @@ class Training:
         stop : callable
             Asked after every report.
         """
-        stages = self.configuration.stage
+        stages = self.stages
         all_steps = sum(stage.steps for stage in stages)
         while self.progress.stage < len(stages):
             stage = stages[self.progress.stage]
             finished = self._advance(stage, min(every, stage.steps - self.progress.step))
             if finished:
-                if stage.polish and stage.objective == OptimalTransport.name:
-                    self._polish(stage)
                 self._close(stage)
             if checkpoint is not None:
                 self.save(checkpoint)
@@ -196,6 +212,119 @@ class Training:
             if stop():
                 return self.progress.stage == len(stages)
         return True
+
+    @abstractmethod
+    def _advance(self, stage: AnyStage, steps: int) -> bool:
+        """Some steps of a stage; gives whether the stage is over."""
+
+    @abstractmethod
+    def _remarks(self, stage: AnyStage) -> dict[str, Any]:
+        """What a card says of a finished stage, besides its steps and what it reached."""
+
+    @abstractmethod
+    def distance(self) -> tuple[float, float]:
+        """Largest and mean D over conditions that no step has seen."""
+
+    @abstractmethod
+    def weights(self) -> Weights:
+        """The generator as it stands, with its card."""
+
+    @abstractmethod
+    def save(self, folder: Path) -> None:
+        """Keep the whole state of the training, without pickles, replacing an older one."""
+
+    @abstractmethod
+    def resume(self, folder: Path) -> None:
+        """Take up a training where its checkpoint left it.
+
+        Raises
+        ------
+        ConfigurationError
+            If there is no checkpoint, or it is that of another training.
+        """
+
+    def _write_checkpoint(self, folder: Path, state: dict[str, Tensor]) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        unfinished = folder / "checkpoint.part"
+        about = {
+            "configuration": self._described,
+            "progress": json.dumps(vars(self.progress)),
+        }
+        save_file({k: v.detach().clone().contiguous() for k, v in state.items()}, unfinished, about)
+        unfinished.replace(folder / "checkpoint.safetensors")
+
+    def _read_checkpoint(self, folder: Path) -> dict[str, Tensor]:
+        """Tensors of the state; the progress is taken up already."""
+        from safetensors import safe_open
+
+        path = folder / "checkpoint.safetensors"
+        try:
+            with safe_open(path, "pt") as file:
+                about = file.metadata()
+            state = load_file(path)
+        except Exception as error:
+            raise ConfigurationError(f"cannot resume from {path}: {error}") from error
+        if about.get("configuration") != self._described:
+            raise ConfigurationError(f"{path} belongs to another training configuration")
+        self.progress = Progress(**json.loads(about["progress"]))
+        return state
+
+    def _note(self, generator_loss: float, critic_loss: float) -> float:
+        """Measure D, add a row to the history, and give the largest D."""
+        largest, mean = self.distance()
+        self.progress.history.append(
+            {
+                "stage": self.progress.stage,
+                "step": self.progress.step,
+                "generator_loss": generator_loss,
+                "critic_loss": critic_loss,
+                "distance_max": largest,
+                "distance_mean": mean,
+            }
+        )
+        return largest
+
+    def _close(self, stage: AnyStage) -> None:
+        largest, mean = self.distance()
+        self.progress.stages.append(
+            {
+                "objective": stage.objective,
+                "steps": self.progress.step,
+                **self._remarks(stage),
+                "distance_max": largest,
+                "distance_mean": mean,
+            }
+        )
+        self.progress.stage += 1
+        self.progress.step = 0
+
+
+class Training(StagedTraining[Stage]):
+    """The training of a generator of electrons.
+
+    Parameters
+    ----------
+    configuration : TrainingConfiguration
+        What to do.
+    device : str
+        ``"cpu"``, ``"cuda"``, or ``"auto"``: a GPU if there is one.
+
+    Raises
+    ------
+    InputError
+        If the target cannot be learned from.
+    """
+
+    def __init__(self, configuration: TrainingConfiguration, device: str = "auto") -> None:
+        super().__init__(configuration, configuration.name, configuration.stage)
+        self.configuration = configuration
+        self.device = (
+            ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+        )
+        self.target = _target(configuration.target)
+        self.resolution = self.target.resolution
+        self.generator = _generator(configuration, self.target).to(self.device)
+        self._began: tuple[int, Objective, torch.optim.Optimizer] | None = None
 
     def _advance(self, stage: Stage, steps: int) -> bool:
         """Some steps of a stage; gives whether the stage is over."""
@@ -222,22 +351,13 @@ class Training:
             loss_value = float(loss.detach())
             self.progress.step += 1
         largest = self._note(loss_value, critic_loss)
-        return self.progress.step >= stage.steps or largest <= stage.stop_at
+        finished = self.progress.step >= stage.steps or largest <= stage.stop_at
+        if finished and stage.polish and stage.objective == OptimalTransport.name:
+            self._polish(stage)
+        return finished
 
-    def _note(self, generator_loss: float, critic_loss: float) -> float:
-        """Measure D, add a row to the history, and give the largest D."""
-        largest, mean = self.distance()
-        self.progress.history.append(
-            {
-                "stage": self.progress.stage,
-                "step": self.progress.step,
-                "generator_loss": generator_loss,
-                "critic_loss": critic_loss,
-                "distance_max": largest,
-                "distance_mean": mean,
-            }
-        )
-        return largest
+    def _remarks(self, stage: Stage) -> dict[str, Any]:
+        return {"polish": stage.polish}
 
     def _begin(self, stage: Stage) -> tuple[Objective, torch.optim.Optimizer]:
         if self._began is None or self._began[0] != self.progress.stage:
@@ -272,20 +392,6 @@ class Training:
             stage.polish,
         )
         self._note(squares / radius.numel(), 0.0)
-
-    def _close(self, stage: Stage) -> None:
-        largest, mean = self.distance()
-        self.progress.stages.append(
-            {
-                "objective": stage.objective,
-                "steps": self.progress.step,
-                "polish": stage.polish,
-                "distance_max": largest,
-                "distance_mean": mean,
-            }
-        )
-        self.progress.stage += 1
-        self.progress.step = 0
 
     def distance(self) -> tuple[float, float]:
         """Largest and mean D over conditions that no step has seen."""
@@ -336,14 +442,7 @@ class Training:
             for name, used in optimisers:
                 for index, values in used.state_dict()["state"].items():
                     state |= {f"optimiser/{name}/{index}/{k}": v for k, v in values.items()}
-        folder.mkdir(parents=True, exist_ok=True)
-        unfinished = folder / "checkpoint.part"
-        about = {
-            "configuration": self.configuration.model_dump_json(),
-            "progress": json.dumps(vars(self.progress)),
-        }
-        save_file({k: v.detach().clone().contiguous() for k, v in state.items()}, unfinished, about)
-        unfinished.replace(folder / "checkpoint.safetensors")
+        self._write_checkpoint(folder, state)
 
     def resume(self, folder: Path) -> None:
         """Take up a training where its checkpoint left it.
@@ -353,35 +452,25 @@ class Training:
         ConfigurationError
             If there is no checkpoint, or it is that of another training.
         """
-        from safetensors import safe_open
-
-        path = folder / "checkpoint.safetensors"
-        try:
-            with safe_open(path, "pt") as file:
-                about = file.metadata()
-            state = load_file(path, device=self.device)
-        except Exception as error:
-            raise ConfigurationError(f"cannot resume from {path}: {error}") from error
-        if about.get("configuration") != self.configuration.model_dump_json():
-            raise ConfigurationError(f"{path} belongs to another training configuration")
-        self.progress = Progress(**json.loads(about["progress"]))
-        self.generator.load_state_dict(_below(state, "generator/"))
+        state = self._read_checkpoint(folder)
+        self.generator.load_state_dict(below(state, "generator/"))
         self._began = None
         if any(key.startswith("optimiser/") for key in state):
             objective, optimiser = self._begin(self.configuration.stage[self.progress.stage])
             optimisers = [("generator", optimiser)]
             if isinstance(objective, LearnedObjective):
-                objective.critic.load_state_dict(_below(state, "critic/"))
+                objective.critic.load_state_dict(below(state, "critic/"))
                 optimisers.append(("critic", objective.optimiser))
             for name, used in optimisers:
                 content = used.state_dict()
-                for key, value in _below(state, f"optimiser/{name}/").items():
+                for key, value in below(state, f"optimiser/{name}/").items():
                     index, entry = key.split("/")
                     content["state"].setdefault(int(index), {})[entry] = value
                 used.load_state_dict(content)
 
 
-def _below(state: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+def below(state: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """The tensors whose names begin with a prefix, named without it."""
     return {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
 
 

@@ -45,12 +45,12 @@ class Weights:
         return float(low), float(high)
 
 
-def default_weights() -> Path:
-    """The generator of Maxwell-Jüttner electrons that comes with the package."""
+def default_weights(name: str = DEFAULT_NAME) -> Path:
+    """A generator that comes with the package, by default that of Maxwell-Jüttner electrons."""
     package = Path(__file__).resolve().parents[1]
     # In a source tree the weights lie beside the package, in an installed one within it.
     folder = package / "weights" if (package / "weights").is_dir() else package.parent / "weights"
-    return folder / f"{DEFAULT_NAME}.safetensors"
+    return folder / f"{name}.safetensors"
 
 
 def save_weights(path: str | os.PathLike[str], weights: Weights) -> None:
