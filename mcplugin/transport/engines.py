@@ -13,6 +13,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import contextmanager
+from multiprocessing import resource_tracker
 from multiprocessing.connection import wait
 from typing import Any, NamedTuple
 
@@ -22,6 +23,7 @@ from mcplugin.errors import InputError, MissingPackageError, WorkerError
 # What mpiexec of Open MPI, and of MPICH and its relatives, tell each rank.
 _RANKS = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE")
 _SECONDS_TO_FINISH = 5.0
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Engine(NamedTuple):
@@ -49,7 +51,20 @@ def local_processes(count: int) -> Iterator[Engine]:
     # Forked processes would inherit locks that other threads of this one hold at that moment.
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(count, context, _stay_until_the_parent_ends) as executor:
+        _start(executor, count)
         yield Engine(executor, count)
+
+
+def _start(executor: Executor, count: int) -> None:
+    """Start all processes now, deaf to signals until they know what to do with them."""
+    # Its own start would make this process hear again too early.
+    resource_tracker.ensure_running()
+    hearing = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+    try:
+        for _ in range(count):
+            executor.submit(int)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, hearing)
 
 
 def _stay_until_the_parent_ends() -> None:
@@ -58,6 +73,7 @@ def _stay_until_the_parent_ends() -> None:
     # a job so: by then the chunk in hand is done, or nobody waits for it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _end_soon)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
     parent = multiprocessing.parent_process()
     assert parent is not None
 
@@ -130,7 +146,7 @@ def mpi_ranks() -> Iterator[Engine | None]:
     mpi = _package("mpi4py.MPI", "mpi")
     futures = _package("mpi4py.futures", "mpi")
     if mpi.COMM_WORLD.rank != 0:
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in _SIGNALS:
             signal.signal(number, signal.SIG_IGN)
     with futures.MPICommExecutor(mpi.COMM_WORLD, root=0) as executor:
         yield executor and Engine(executor, max(mpi.COMM_WORLD.size - 1, 1))
