@@ -247,7 +247,7 @@ class Configuration(Section):
         content, text = read_toml(source)
         seed = content.get("seed")
         if isinstance(seed, dict) and isinstance(seed.get("file"), str):
-            # Workers and later sessions may have other current folders.
+            # Workers, and a run that goes on from a checkpoint, may have other current folders.
             seed["file"] = os.path.abspath(Path(source).parent / seed["file"])
         return validated(cls, content, os.fspath(source), text)
 
