@@ -1,6 +1,11 @@
 """What can go wrong, as types: each message names the value, the allowed range and the remedy."""
 
 
+def reason_of(error: OSError | ValueError) -> str:
+    """Why a file cannot be used, without the number and the path that an OSError prints with it."""
+    return str(getattr(error, "strerror", None) or error)
+
+
 class McpluginError(Exception):
     """Base of every error that mcplugin raises on purpose; its message is one line."""
 

@@ -3,11 +3,11 @@
 import json
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from mcplugin.errors import OutputError
+from mcplugin.errors import OutputError, reason_of
 
 # What every record has; the rest is the event's own.
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
@@ -39,12 +39,10 @@ def log_file(path: Path | None) -> Iterator[None]:
     try:
         handler = logging.FileHandler(path, encoding="utf-8")
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise OutputError(f"cannot write the log {path}: {reason}") from error
+        raise OutputError(f"cannot write the log {path}: {reason_of(error)}") from error
     handler.setFormatter(_JsonLine())
-    with listening(handler):
+    with closing(handler), listening(handler):
         yield
-    handler.close()
 
 
 @contextmanager

@@ -126,7 +126,7 @@ def _carry_out(
     quiet: bool,
 ) -> None:
     """Do it, write the result into the folder, and say how it went."""
-    if folder.resolve() == (checkpoint or folder / "no").resolve():
+    if checkpoint is not None and folder.resolve() == checkpoint.resolve():
         raise Refusal(f"{folder} is the checkpoint: choose another --out")
     try:
         with stop_on_interrupt() as stop, log_file(log), workers() as how:

@@ -11,7 +11,6 @@ from mcplugin.cli import options
 from mcplugin.cli.refusal import WholeNumber
 from mcplugin.errors import InputError
 from mcplugin.transport.engines import (
-    Engine,
     dask_cluster,
     launched_by_mpiexec,
     local_processes,
@@ -27,7 +26,9 @@ def worker_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options, which reach the command as ``workers``: see :func:`chosen`."""
 
     @options.threads
-    @click.option("--processes", type=WholeNumber(1, 4096), help="Worker processes, for threads.")
+    @click.option(
+        "--processes", type=WholeNumber(1, 4096), help="Worker processes, in place of threads."
+    )
     @click.option(
         "--dask",
         metavar="ADDRESS",
@@ -63,16 +64,12 @@ def chosen(threads: int | None, processes: int | None, dask: str | None) -> Iter
         raise InputError(f"{named} exclude each other: use one of them")
     if processes is not None:
         with local_processes(processes) as engine:
-            yield _arguments(engine)
+            yield engine._asdict()
     elif dask is not None:
         with dask_cluster(dask) as engine:
-            yield _arguments(engine)
+            yield engine._asdict()
     elif mpi:
         with mpi_ranks() as driver:
-            yield driver and _arguments(driver)
+            yield driver and driver._asdict()
     else:
         yield {"threads": threads}
-
-
-def _arguments(engine: Engine) -> dict[str, Any]:
-    return engine._asdict()

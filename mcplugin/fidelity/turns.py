@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from mcplugin.domain import whole_number
-from mcplugin.errors import InputError, OutputError
+from mcplugin.errors import InputError, OutputError, reason_of
 from mcplugin.interruption import stop_on_interrupt
 from mcplugin.samplers.base import ElectronVelocitySampler, get_sampler
 from mcplugin.transport.configuration import Configuration
@@ -325,8 +325,7 @@ def _make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise OutputError(f"cannot keep checkpoints in {folder}: {reason}") from error
+        raise OutputError(f"cannot keep checkpoints in {folder}: {reason_of(error)}") from error
 
 
 def labels_of(samplers: Sequence[str | ElectronVelocitySampler]) -> list[str]:

@@ -29,7 +29,7 @@ from mcplugin.learning.event_generator import (
     NetworkShape,
 )
 from mcplugin.learning.event_targets import lessons
-from mcplugin.learning.training import StagedTraining, below
+from mcplugin.learning.training import StagedTraining, below, chosen_device, restore, state_of
 from mcplugin.learning.weights import Weights
 
 Units = Annotated[list[Annotated[Whole, Field(ge=1, le=64)]], Field(min_length=1, max_length=2)]
@@ -197,19 +197,11 @@ class _Adversarial:
 
     def state(self) -> dict[str, Tensor]:
         state = {f"module/{key}": value for key, value in self.both.state_dict().items()}
-        for name, optimiser in self._optimisers().items():
-            for index, values in optimiser.state_dict()["state"].items():
-                state |= {f"optimiser/{name}/{index}/{k}": v for k, v in values.items()}
-        return state
+        return state | state_of(self._optimisers())
 
     def load(self, state: dict[str, Tensor]) -> None:
         self.both.load_state_dict(below(state, "module/"))
-        for name, optimiser in self._optimisers().items():
-            content = optimiser.state_dict()
-            for key, value in below(state, f"optimiser/{name}/").items():
-                index, entry = key.split("/")
-                content["state"].setdefault(int(index), {})[entry] = value
-            optimiser.load_state_dict(content)
+        restore(self._optimisers(), state)
 
 
 class EventTraining(StagedTraining[EventStage]):
@@ -227,9 +219,7 @@ class EventTraining(StagedTraining[EventStage]):
     def __init__(self, configuration: EventTrainingConfiguration, device: str = "auto") -> None:
         super().__init__(configuration, configuration.name, configuration.stage)
         self.configuration = configuration
-        self.device = (
-            ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
-        )
+        self.device = chosen_device(device)
         settings = configuration.generator
         self.networks = {
             name: initial_network(

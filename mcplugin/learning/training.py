@@ -318,9 +318,7 @@ class Training(StagedTraining[Stage]):
     def __init__(self, configuration: TrainingConfiguration, device: str = "auto") -> None:
         super().__init__(configuration, configuration.name, configuration.stage)
         self.configuration = configuration
-        self.device = (
-            ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
-        )
+        self.device = chosen_device(device)
         self.target = _target(configuration.target)
         self.resolution = self.target.resolution
         self.generator = _generator(configuration, self.target).to(self.device)
@@ -435,13 +433,11 @@ class Training(StagedTraining[Stage]):
         }
         if self._began is not None and self._began[0] == self.progress.stage:
             _, objective, optimiser = self._began
-            optimisers = [("generator", optimiser)]
+            optimisers = {"generator": optimiser}
             if isinstance(objective, LearnedObjective):
-                optimisers.append(("critic", objective.optimiser))
+                optimisers["critic"] = objective.optimiser
                 state |= {f"critic/{k}": v for k, v in objective.critic.state_dict().items()}
-            for name, used in optimisers:
-                for index, values in used.state_dict()["state"].items():
-                    state |= {f"optimiser/{name}/{index}/{k}": v for k, v in values.items()}
+            state |= state_of(optimisers)
         self._write_checkpoint(folder, state)
 
     def resume(self, folder: Path) -> None:
@@ -457,21 +453,43 @@ class Training(StagedTraining[Stage]):
         self._began = None
         if any(key.startswith("optimiser/") for key in state):
             objective, optimiser = self._begin(self.configuration.stage[self.progress.stage])
-            optimisers = [("generator", optimiser)]
+            optimisers = {"generator": optimiser}
             if isinstance(objective, LearnedObjective):
                 objective.critic.load_state_dict(below(state, "critic/"))
-                optimisers.append(("critic", objective.optimiser))
-            for name, used in optimisers:
-                content = used.state_dict()
-                for key, value in below(state, f"optimiser/{name}/").items():
-                    index, entry = key.split("/")
-                    content["state"].setdefault(int(index), {})[entry] = value
-                used.load_state_dict(content)
+                optimisers["critic"] = objective.optimiser
+            restore(optimisers, state)
 
 
 def below(state: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
     """The tensors whose names begin with a prefix, named without it."""
     return {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
+
+
+def state_of(optimisers: Mapping[str, torch.optim.Optimizer]) -> dict[str, Tensor]:
+    """What optimisers remember, as tensors with names that begin with ``optimiser/``."""
+    return {
+        f"optimiser/{name}/{index}/{key}": value
+        for name, optimiser in optimisers.items()
+        for index, values in optimiser.state_dict()["state"].items()
+        for key, value in values.items()
+    }
+
+
+def restore(optimisers: Mapping[str, torch.optim.Optimizer], state: dict[str, Tensor]) -> None:
+    """Give optimisers back what :func:`state_of` kept of them."""
+    for name, optimiser in optimisers.items():
+        content = optimiser.state_dict()
+        for place, value in below(state, f"optimiser/{name}/").items():
+            index, key = place.split("/")
+            content["state"].setdefault(int(index), {})[key] = value
+        optimiser.load_state_dict(content)
+
+
+def chosen_device(device: str) -> str:
+    """The device itself, or for ``"auto"`` a GPU if there is one."""
+    if device != "auto":
+        return device
+    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def _target(settings: TargetSettings) -> Target:

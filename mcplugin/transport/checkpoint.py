@@ -22,7 +22,13 @@ from typing import Any
 import h5py
 import numpy as np
 
-from mcplugin.errors import CheckpointError, CheckpointWarning, McpluginError, OutputError
+from mcplugin.errors import (
+    CheckpointError,
+    CheckpointWarning,
+    McpluginError,
+    OutputError,
+    reason_of,
+)
 from mcplugin.transport.chunks import Task
 from mcplugin.transport.configuration import Configuration
 from mcplugin.transport.tally import BinnedPhotons, Tally
@@ -105,8 +111,7 @@ class Checkpoint:
         except (OSError, ValueError) as error:
             with suppress(OSError, ValueError):
                 unfinished.unlink()
-            reason = getattr(error, "strerror", None) or error
-            raise OutputError(f"cannot write the checkpoint {path}: {reason}") from error
+            raise OutputError(f"cannot write the checkpoint {path}: {reason_of(error)}") from error
 
     def _in_hdf5(self) -> memoryview:
         """The file without its first block."""
@@ -140,8 +145,9 @@ class Checkpoint:
         try:
             content = Path(path).read_bytes()
         except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or error
-            raise CheckpointError(f"cannot read the checkpoint {path}: {reason}") from error
+            raise CheckpointError(
+                f"cannot read the checkpoint {path}: {reason_of(error)}"
+            ) from error
         if not content.startswith(_TITLE.encode()):
             raise CheckpointError(f"{path} is not a checkpoint of mcplugin")
         header = _HEADER.fullmatch(content[:_BLOCK])
