@@ -1,5 +1,5 @@
 #include "kernels.h"
-#include "vectors.h"
+#include "lanes.h"
 
 #include <math.h>
 
@@ -7,97 +7,6 @@
 #define PASTE(first, second) PASTE_NAMES(first, second)
 #define QUOTE_NAME(name) #name
 #define QUOTE(name) QUOTE_NAME(name)
-
-#define PI 3.14159265358979323846
-#define LN_2 0.693147180559945309417
-
-/* ---- Random numbers: as many xoroshiro128++ generators as there are lanes ---- */
-
-typedef struct generators {
-    words first;
-    words second;
-} generators;
-
-static inline words rotate_left(words bits, int places) {
-    return (bits << places) | (bits >> (64 - places));
-}
-
-static inline words next_bits(generators *lanes) {
-    const words first = lanes->first;
-    words second = lanes->second;
-    const words bits = rotate_left(first + second, 17) + first;
-    second ^= first;
-    lanes->first = rotate_left(first, 49) ^ second ^ (second << 21);
-    lanes->second = rotate_left(second, 28);
-    return bits;
-}
-
-/*
- * Uniform numbers on (0, 1), centred in their steps: `count` bits of a word, of which the highest
- * is bit 51, become the mantissa of a number from 1 to 2. `origin` is subtracted for free.
- */
-static inline doubles uniforms_from(words bits, int count, double origin) {
-    const uint64_t all = UINT64_C(0xFFFFFFFFFFFFF);
-    const words mantissa = bits & (all << (52 - count) & all);
-    const doubles from_one_to_two = (doubles)(mantissa | UINT64_C(0x3FF0000000000000));
-    return from_one_to_two - (1.0 + origin - 0.5 / (double)(UINT64_C(1) << count));
-}
-
-static inline doubles uniforms(words bits) { return uniforms_from(bits >> 12, 52, 0.0); }
-
-/* ---- Elementary functions ---- */
-
-/*
- * -2 ln p for 0 < p < 1, to 2e-11 relative: p = 2^-k m with m from √½ to √2, and twice the minimax
- * polynomial of ln(1 + f)/f. The number 128 + k is put together from bits, and its product with
- * 2 ln 2 less that of 128 is exactly 0 for k = 0, where the result may be small.
- */
-static inline doubles minus_twice_log(doubles p) {
-    const words bits = (words)p;
-    const words k = (UINT64_C(0x3FF6A09E667F3BCC) - bits) & UINT64_C(0xFFF0000000000000);
-    const doubles f = (doubles)(bits + k) - 1.0;
-    const doubles exponent = (doubles)(k >> 7 | UINT64_C(0x4060000000000000));
-    doubles q = every_double(0.107258207513417719);
-    q = q * f - 0.198017361643305884;
-    q = q * f + 0.200663897843035843;
-    q = q * f - 0.198456978085697566;
-    q = q * f + 0.220101688571195581;
-    q = q * f - 0.249949709685506033;
-    q = q * f + 0.285819737889036529;
-    q = q * f - 0.333338867408933925;
-    q = q * f + 0.399997622915179873;
-    q = q * f - 0.499999881622003872;
-    q = q * f + 0.666666686674385112;
-    q = q * f - 1.00000000058814886;
-    q = q * f + 1.99999999997191602;
-    return exponent * (2.0 * LN_2) - 256.0 * LN_2 - f * q;
-}
-
-/* sin²(πw) for |w| <= ½, to 4e-11 relative. */
-static inline doubles sine_square(doubles w) {
-    const doubles z = w * w;
-    doubles q = every_double(-0.00702216344871942713);
-    q = q * z + 0.082046478780543645;
-    q = q * z - 0.599251330095048512;
-    q = q * z + 2.55016324031651283;
-    q = q * z - 5.16771276211575176;
-    q = q * z + 3.14159265352334541;
-    return z * (q * q);
-}
-
-/*
- * 1/√x to 5e-8 relative, without a division or a square root: a first guess from the bits of x
- * leaves w = x y² within 0.875 and 0.994, where a polynomial of w corrects it.
- */
-static inline floats inverse_root(floats x) {
-    const floats y = (floats)(UINT32_C(0x5F301400) - ((half_words)x >> 1));
-    const floats w = x * y * y;
-    floats q = 0.372950966089543851F * w - 1.79175325432417572F;
-    q = q * w + 3.51321520128915666F;
-    q = q * w - 3.64296062900830679F;
-    q = q * w + 2.54854779936351102F;
-    return y * q;
-}
 
 /* ---- Latents ---- */
 
@@ -128,27 +37,6 @@ static void draw_radii(uint64_t state[16], size_t count, draw_block *block) {
         store_words(&state[8 + lane], lanes.second);
     }
 }
-
-/* Run a step for the streams of a full register, or of what is left of one. */
-#define FOR_STREAMS(streams, count, lanes, i, step)                                                \
-    do {                                                                                           \
-        size_t i = 0;                                                                              \
-        for (; i + MCP_LANES <= (count); i += MCP_LANES) {                                         \
-            generators lanes;                                                                      \
-            load_columns(&(streams)[2 * i], &lanes.first, &lanes.second);                          \
-            step;                                                                                  \
-            store_columns(&(streams)[2 * i], lanes.first, lanes.second);                           \
-        }                                                                                          \
-        if (i < (count)) {                                                                         \
-            uint64_t rest[2 * MCP_LANES] = {0};                                                    \
-            generators lanes;                                                                      \
-            memcpy(rest, &(streams)[2 * i], ((count) - i) * 2 * sizeof rest[0]);                   \
-            load_columns(rest, &lanes.first, &lanes.second);                                       \
-            step;                                                                                  \
-            store_columns(rest, lanes.first, lanes.second);                                        \
-            memcpy(&(streams)[2 * i], rest, ((count) - i) * 2 * sizeof rest[0]);                   \
-        }                                                                                          \
-    } while (0)
 
 static void draw_radii_from_streams(uint64_t *streams, size_t count, draw_block *block) {
     FOR_STREAMS(streams, count, lanes, i,
