@@ -14,8 +14,9 @@ BUILT_FROM := pyproject.toml setup.py $(CONSTRAINTS) mcplugin/learning/c_form.py
 run: $(VENV)/.package
 	$(BIN)/mcplugin run examples/cygnus_x1.toml --out $(OUT)/cygnus_x1 --overwrite
 
+# Files of tests on up to four cores; 'pytest' alone does the same one after the other.
 test: $(VENV)/.development
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 # With the oldest libraries allowed, which the oldest Python needs too: PYTHON=python3.11.
 test-lower-bounds:

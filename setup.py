@@ -14,7 +14,12 @@ from setuptools.command.build_py import build_py
 from setuptools.errors import CCompilerError
 
 WEIGHTS = Path("weights")
-BUILTIN_WEIGHTS = WEIGHTS / "mj-cgan.safetensors"
+# What is compiled in, by the name of its array.
+BUILTIN_WEIGHTS = {
+    "mcp_builtin_weights": WEIGHTS / "mj-cgan.safetensors",
+    "mcp_builtin_event_weights": WEIGHTS / "compton-event.safetensors",
+}
+SOURCES = Path("csrc/src")
 C_FORM = Path("mcplugin/learning/c_form.py")
 TORCH_ENGINE = Path("csrc/embed/build_torch_engine.py")
 
@@ -24,7 +29,8 @@ FLAGS = [
     *("-fno-math-errno", "-Wall", "-Wextra", "-Wconversion", "-Icsrc/include", "-Icsrc/src"),
 ]
 EXPORT = '-DMCP_API=__attribute__((visibility("default")))'
-# kernels.c is compiled once for each of these; the library takes the best when it runs.
+# These are compiled once for each instruction set; the library takes the best when it runs.
+KERNELS = ("kernels.c", "event_kernels.c")
 INSTRUCTION_SETS = {
     "x86_64": {
         "avx512": "-mavx512f -mavx512dq -mavx512bw -mavx512vl -mfma -mprefer-vector-width=512",
@@ -103,17 +109,7 @@ class BuildNative(Command):
         lib.mkdir()
         compiler = shlex.split(os.environ.get("CC", "cc"))
         architecture = _run([*compiler, "-dumpmachine"]).split("-")[0]
-        weights = objects / "builtin_weights.c"
-        weights.write_text(_as_c(_load(C_FORM).c_form_of_file(BUILTIN_WEIGHTS)), encoding="utf-8")
-        kernels = Path("csrc/src/kernels.c")
-        units = [
-            (source, source.stem, [])
-            for source in [*sorted(Path("csrc/src").glob("*.c")), weights]
-            if source != kernels
-        ]
-        for name, options in INSTRUCTION_SETS.get(architecture, ELSEWHERE).items():
-            chosen = [*options.split(), f"-DMCP_INSTRUCTION_SET={name}"]
-            units.append((kernels, f"kernels_{name}", chosen))
+        units = compilation_units(objects, architecture)
         user = shlex.split(os.environ.get("CFLAGS", ""))
         compiled = []
         for source, name, options in units:
@@ -165,15 +161,39 @@ def _load(path: Path) -> ModuleType:
     return module
 
 
-def _as_c(content: bytes) -> str:
-    """Bytes as the C source of the weights that are compiled in."""
+def compilation_units(folder: Path, architecture: str) -> list[tuple[Path, str, list[str]]]:
+    """What the library is made of: source, name of the object, options of its own.
+
+    The weights become a source file in the folder.
+    """
+    weights = folder / "builtin_weights.c"
+    c_form_of_file = _load(C_FORM).c_form_of_file
+    arrays = [_as_c(name, c_form_of_file(path)) for name, path in BUILTIN_WEIGHTS.items()]
+    weights.write_text(
+        "\n".join(['#include "event_generator.h"\n#include "generator.h"\n', *arrays]),
+        encoding="utf-8",
+    )
+    units: list[tuple[Path, str, list[str]]] = [
+        (source, source.stem, [])
+        for source in [*sorted(SOURCES.glob("*.c")), weights]
+        if source.name not in KERNELS
+    ]
+    for name, options in INSTRUCTION_SETS.get(architecture, ELSEWHERE).items():
+        chosen = [*options.split(), f"-DMCP_INSTRUCTION_SET={name}"]
+        units += [
+            (SOURCES / kernels, f"{Path(kernels).stem}_{name}", chosen) for kernels in KERNELS
+        ]
+    return units
+
+
+def _as_c(name: str, content: bytes) -> str:
+    """Bytes as a C array and its size."""
     numbers = ",\n    ".join(
         ", ".join(str(byte) for byte in content[i : i + 16]) for i in range(0, len(content), 16)
     )
     return (
-        '#include "generator.h"\n\n'
-        f"const unsigned char mcp_builtin_weights[] = {{\n    {numbers},\n}};\n"
-        "const size_t mcp_builtin_weights_size = sizeof mcp_builtin_weights;\n"
+        f"const unsigned char {name}[] = {{\n    {numbers},\n}};\n"
+        f"const size_t {name}_size = sizeof {name};\n"
     )
 
 

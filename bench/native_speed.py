@@ -1,12 +1,15 @@
 """Electrons from libmcplugin against what a C code has otherwise, one core, all interleaved.
 
+And whole Compton events of its generator against its exact ones.
+
     python bench/native_speed.py --out bench/results/DATE-native-speed.json
 
 builds ``bench/native/`` against the installed library (``mcplugin config``), with ``-O3
 -march=native`` to be fair to the baselines, lets it draw, adds what a call from Python costs, and
 prints tables of times and ratios, then which of the goals are met. Each round times every sampler
-at every temperature; a ratio is taken within rounds and given as its median and quartiles. D is
-sup |F(u(p)) - p| of a table, computed from what its C code returns between its nodes.
+at every temperature, and those of events at every photon energy, too; a ratio is taken within
+rounds and given as its median and quartiles. D is sup |F(u(p)) - p| of a table, computed from what
+its C code returns between its nodes.
 
 The baselines are scalar: nobody's compiler vectorises a rejection loop, and the script says whether
 it vectorised the loops over tables.
@@ -47,6 +50,8 @@ THETAS = (0.001, 0.01, 0.1, 1.0, 10.0, 100.0)
 # The goals are stated for these.
 GOAL_THETAS = (0.01, 0.1, 1.0, 10.0)
 THETA_MIN, THETA_MAX = 1e-4, 100.0
+# Energies of the photons that are scattered.
+ENERGIES = (1e-4, 1e-2, 0.1, 1.0)
 MIXED_COUNT = 65536
 BATCH = 4096
 FAIR = ("-O3", "-march=native")
@@ -305,6 +310,7 @@ def write_workload(path: Path, tables: list[Table]) -> None:
     with path.open("wb") as file:
         file.write(struct.pack(f"<Q{len(THETAS)}d", len(THETAS), *THETAS))
         file.write(mixed.tobytes())
+        file.write(struct.pack(f"<Q{len(ENERGIES)}d", len(ENERGIES), *ENERGIES))
         file.write(struct.pack("<Q", len(tables)))
         for table in tables:
             file.write(table.packed())
@@ -374,6 +380,50 @@ class Measured:
              **spread(ns)}
             for (sampler, theta, batch), ns in self.cells.items()
         ]  # fmt: skip
+
+
+class MeasuredEvents:
+    """Cells of events of one run of the program."""
+
+    def __init__(self, output: Result) -> None:
+        self.cells = {
+            (cell["sampler"], cell["x"], cell["theta"]): np.array(cell["rounds"])
+            for cell in output["event_cells"]
+        }
+        self.samplers = list(dict.fromkeys(sampler for sampler, _, _ in self.cells))
+        self.thetas = list(dict.fromkeys(theta for _, _, theta in self.cells))
+
+    def ratio(self, x: float, theta: float | None) -> Result:
+        """How many times faster than exact events, within rounds."""
+        return spread(self.cells["exact-event", x, theta] / self.cells["gan-event", x, theta])
+
+    def summary(self) -> list[Result]:
+        """One entry a cell."""
+        return [
+            {"sampler": sampler, "x": x, "theta": theta, "min": rounded(ns.min()), **spread(ns)}
+            for (sampler, x, theta), ns in self.cells.items()
+        ]
+
+    def ratios(self) -> list[Result]:
+        """One entry a photon energy and temperature."""
+        return [
+            {"x": x, "theta": theta, **self.ratio(x, theta)}
+            for x in ENERGIES
+            for theta in self.thetas
+        ]
+
+
+def event_goals(events: MeasuredEvents) -> list[Result]:
+    """What was aimed at for events, and what was measured."""
+    stated = []
+    for cell in events.ratios():
+        x, theta, ratio = cell["x"], cell["theta"], cell["median"]
+        if theta is None:
+            continue
+        least = 10.0 if x * theta >= 0.1 * (1.0 - 1e-9) else 4.0
+        goal = f"gan-event >= {least:g} x exact-event, x = {x:g}, theta = {theta:g}"
+        stated.append({"goal": goal, "measured": rounded(ratio), "met": bool(ratio >= least)})
+    return stated
 
 
 def goals(measured: Measured, rest: Result, distances: dict[str, float]) -> list[Result]:
@@ -470,6 +520,21 @@ def ratios_table(measured: Measured, faster: str, names: list[str]) -> str:
     return "\n".join(lines)
 
 
+def events_table(events: MeasuredEvents) -> str:
+    """Median nanoseconds an event, and medians of ratios with quartiles."""
+    lines = [
+        "| ns per event | " + " | ".join(map(_heading, events.thetas)) + " |",
+        "|" + "---|" * (len(events.thetas) + 1),
+    ]
+    for x in ENERGIES:
+        for sampler in events.samplers:
+            cells = [f"{np.median(events.cells[sampler, x, theta]):.3g}" for theta in events.thetas]
+            lines.append(f"| {sampler}, x = {x:g} | " + " | ".join(cells) + " |")
+        ratios = [_ratio(events.ratio(x, theta)) for theta in events.thetas]
+        lines.append(f"| times as fast as exact, x = {x:g} | " + " | ".join(ratios) + " |")
+    return "\n".join(lines)
+
+
 def _heading(theta: float | None) -> str:
     return "one Θ per draw" if theta is None else f"Θ = {theta:g}"
 
@@ -513,6 +578,7 @@ def main() -> None:
 
     output = outputs[FAIR]
     measured, plain = Measured(output), Measured(outputs[PLAIN])
+    events = MeasuredEvents(output)
     python = python_calls(options.rounds)
     in_c = measured.ns("gan", 0.1, 1)
     assert in_c is not None
@@ -528,7 +594,7 @@ def main() -> None:
         "python_call_us": python,
         "python_adds_us": rounded(python["fill"]["median"] - 1e-3 * float(np.median(in_c))),
     }
-    stated = goals(measured, rest, distances)
+    stated = goals(measured, rest, distances) + event_goals(events)
 
     names = list(dict.fromkeys(sampler for sampler, _, _ in measured.cells))
     rivals = [name for name in names if not name.startswith(("gan", "rejection"))]
@@ -536,6 +602,7 @@ def main() -> None:
     print(batches_table(measured), end="\n\n")
     print(ratios_table(measured, "gan", ["rejection", *rivals]), end="\n\n")
     print(ratios_table(measured, "gan-exact", ["rejection", *rivals]), end="\n\n")
+    print(events_table(events), end="\n\n")
     exact = [name for name in rivals if "table" not in name]
     print("Without -march=native:\n" + times_table(plain, exact, {}), end="\n\n")
     loops = "not known" if vectorised is None else f"{len(vectorised)}"
@@ -553,6 +620,8 @@ def main() -> None:
             "ns_per_electron_without_march": [
                 cell for cell in plain.summary() if cell["sampler"] in rivals
             ],
+            "ns_per_event": events.summary(),
+            "events_times_as_fast_as_exact": events.ratios(),
             "vectorised_loops_of_baselines": vectorised,
             "tables": {
                 table.name: {"bytes": table.values.nbytes, "distance": distances[table.name]}

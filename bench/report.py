@@ -125,6 +125,14 @@ def spectra(results: Results) -> str:
     return spectra_agreement.table(results["spectra"]["sources"])
 
 
+def learned_scattering(results: Results) -> str:
+    """Errors of the learned scattering, computed and not sampled, and what was aimed at."""
+    lines = ["| error | aim | largest of the learned scattering |", "|---|---|---|"]
+    for bar in results["validate-gan-event"]["bars"]:
+        lines.append(f"| {bar['name']} | {bar['bar']:g} | {bar['computed']:.1e} |")
+    return "\n".join(lines)
+
+
 def runs(results: Results) -> str:
     """Whole runs."""
     return _with_source(results, "run-speed", run_speed.table, "one_core")
@@ -211,6 +219,34 @@ def electrons_from_c(results: Results) -> str:
     return "\n".join([results.source("native-speed") + ":", "", *lines, "", _wrapped(words)])
 
 
+def events_from_c(results: Results) -> str:
+    """Whole scatterings: learned, exact, and how many times faster."""
+    figures = results["native-speed"]
+    ns = {
+        (cell["sampler"], cell["x"], cell["theta"]): cell["median"]
+        for cell in figures["ns_per_event"]
+    }
+    thetas = [theta for theta in dict.fromkeys(theta for _, _, theta in ns) if theta is not None]
+    lines = [
+        "| ns per event: learned, exact, ratio | "
+        + " | ".join(f"Θ = {theta:g}" for theta in thetas)
+        + " |",
+        "|---" * (len(thetas) + 1) + "|",
+    ]
+    ratio = {
+        (cell["x"], cell["theta"]): cell["median"]
+        for cell in figures["events_times_as_fast_as_exact"]
+    }
+    for x in dict.fromkeys(x for _, x, _ in ns):
+        cells = [
+            f"{ns['gan-event', x, theta]:.1f}, {ns['exact-event', x, theta]:.0f}, "
+            f"{ratio[x, theta]:.1f}"
+            for theta in thetas
+        ]
+        lines.append("| " + " | ".join([f"x = {x:g}", *cells]) + " |")
+    return "\n".join(lines)
+
+
 def electrons_from_python(results: Results) -> str:
     """The table, and in words how the rivals compare."""
     figures = results["electron-speed"]
@@ -283,7 +319,9 @@ BLOCKS: dict[str, Callable[[Results], str]] = {
     "published gan": published,
     "spectra": spectra,
     "electrons from c": electrons_from_c,
+    "events from c": events_from_c,
     "electrons from python": electrons_from_python,
+    "learned scattering": learned_scattering,
     "gpu": gpu,
     "runs": runs,
     "c loop": c_loop,

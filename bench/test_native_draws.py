@@ -11,6 +11,7 @@ from mcplugin.native import binding
 
 BATCH = 65536
 LIBRARY = ("gan", "gan-exact", "rejection")
+EVENTS = ("gan-event", "exact-event")
 REJECTION = [
     f"{method}_{form}"
     for method in ("canfield", "zenitani_nakano")
@@ -66,6 +67,21 @@ def test_library(benchmark, name, theta):
     arguments = sampler, rng, BATCH, *temperatures, library.ffi.from_buffer("double[]", u)
     call = library.functions.mcp_sample_four_velocity
     measure(benchmark, name, theta, lambda: call(*arguments))
+
+
+@pytest.mark.parametrize("name", EVENTS)
+def test_events(benchmark, name, theta):
+    """Compton events of photons of x = 0.1."""
+    library = binding.load()
+    sampler, x = library.create(name), np.full(BATCH, 0.1)
+    x_out, cosine = np.empty((2, BATCH))
+    rng = library.ffi.new("mcp_rng *")
+    library.check(library.functions.mcp_rng_seed(rng, 1, 0))
+    theta = theta.clip(*library.theta_range(library.create("gan-event")))
+    address = library.ffi.from_buffer
+    photons, temperatures, *out = (address("double[]", a) for a in (x, theta, x_out, cosine))
+    arguments = sampler, rng, BATCH, photons, temperatures, theta.size, *out
+    measure(benchmark, name, theta, lambda: library.functions.mcp_scatter(*arguments))
 
 
 @pytest.mark.parametrize("name", REJECTION)

@@ -7,11 +7,12 @@ import c_loop_speed
 import pytest
 import run_speed
 
-from mcplugin import get_sampler, simulate
+from mcplugin import simulate
 from mcplugin.errors import MissingPackageError
+from mcplugin.samplers.scattering import get_sampler_of_either_kind
 
 PHOTONS = 200_000
-SAMPLERS = ("rejection", "table", "gan", "gan-exact", "gan-torch")
+SAMPLERS = ("rejection", "table", "gan", "gan-exact", "gan-torch", "gan-event")
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
@@ -19,14 +20,14 @@ SAMPLERS = ("rejection", "table", "gan", "gan-exact", "gan-torch")
 def test_run(benchmark, source, sampler):
     """From birth to spectrum."""
     try:
-        electrons = get_sampler(sampler)
+        made = get_sampler_of_either_kind(sampler)
     except MissingPackageError as error:
         pytest.skip(str(error))
     config = run_speed.ROOT / "examples" / f"{source}.toml"
     benchmark.group = source
     result = benchmark.pedantic(
         simulate,
-        (config, electrons, PHOTONS),
+        (config, made, PHOTONS),
         {"threads": 1},
         rounds=3,
         warmup_rounds=1,
@@ -35,14 +36,14 @@ def test_run(benchmark, source, sampler):
         "sampler": sampler,
         "photons_per_second": PHOTONS / benchmark.stats["median"],
         "mean_scatterings": result.summary["mean_scatterings"],
-        "electron_share": result.summary["electron_share"],
+        "sampler_share": result.summary["sampler_share"],
     }
 
 
 @pytest.mark.parametrize("electrons", c_loop_speed.IN_C)
 @pytest.mark.parametrize("source", c_loop_speed.SOURCES)
 def test_c_loop(benchmark, source, electrons, tmp_path):
-    """A plain loop in C, one photon after the other."""
+    """A plain loop in C."""
     program = c_loop_speed.compile_program(tmp_path)
     arguments = program, electrons, c_loop_speed.SOURCES[source], PHOTONS
     benchmark.group = f"C and mcplugin, {source}"

@@ -3,20 +3,28 @@
 import numpy as np
 import pytest
 
-from mcplugin import get_sampler, random_streams
-from mcplugin.scattering import HotCrossSectionTable, hot_cross_section, scatter
+from mcplugin import get_scattering_sampler, random_streams
+from mcplugin.scattering import HotCrossSectionTable, hot_cross_section
 
 BATCH = 100_000
 
 
-@pytest.mark.parametrize("name", ["rejection", "gan", "gan-exact", "table"])
+SAMPLERS = {
+    **{f"exact, {name}": ("exact", {"electrons": name}) for name in ("rejection", "gan", "table")},
+    "exact-native": ("exact-native", {}),
+    "gan-event": ("gan-event", {}),
+}
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
 @pytest.mark.parametrize(("theta", "x"), [(0.1, 1e-4), (1.0, 1e-4), (1.0, 0.1), (1.0, 1.0)])
 def test_scatter(benchmark, theta, x, name):
     """100,000 photons scattered once, refused electrons included."""
-    sampler, streams = get_sampler(name), random_streams(1, BATCH)
-    scatter(x, theta, sampler, streams)
+    tag, options = SAMPLERS[name]
+    sampler, streams = get_scattering_sampler(tag, **options), random_streams(1, BATCH)
+    sampler.sample(x, theta, streams)
     benchmark.group = f"one scattering, theta = {theta:g}, x = {x:g}"
-    benchmark(scatter, x, theta, sampler, streams)
+    benchmark(sampler.sample, x, theta, streams)
     benchmark.extra_info["ns_per_event"] = benchmark.stats["median"] * 1e9 / BATCH
 
 

@@ -6,9 +6,12 @@ from importlib.metadata import version
 from mcplugin.random_streams import random_streams
 from mcplugin.samplers import (
     ElectronVelocitySampler,
+    ScatteringSampler,
     get_sampler,
+    get_scattering_sampler,
     sample_four_velocity,
     sampler_names,
+    scattering_sampler_names,
 )
 from mcplugin.transport import Configuration, Result, Spectrum, resume, simulate
 
@@ -21,11 +24,14 @@ __all__ = [
     "Configuration",
     "ElectronVelocitySampler",
     "Result",
+    "ScatteringSampler",
     "Spectrum",
     "get_sampler",
+    "get_scattering_sampler",
     "random_streams",
     "resume",
     "sample_four_velocity",
     "sampler_names",
+    "scattering_sampler_names",
     "simulate",
 ]

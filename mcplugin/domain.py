@@ -1,5 +1,6 @@
 """Where inputs are let in: the checks that stand at every public function."""
 
+import math
 import os
 from pathlib import Path
 from typing import Any, TypeVar
@@ -59,6 +60,9 @@ def array_within(
     InputError
         Or the ``error`` asked for, naming the value, the range and the remedy.
     """
+    if type(value) is float and low <= value <= high and math.isfinite(value):
+        # What most calls give, in a tenth of the time.
+        return np.array(value)
     array = real_array(name, value)
     outside = (array < low) | (array > high)
     if outside.any():

@@ -16,10 +16,18 @@ from mcplugin.errors import InputError
 from mcplugin.jit import kernel
 
 Streams = NDArray[np.uint64]
+Words = NDArray[np.uint64]
 
 _WEYL = np.uint64(0x9E3779B97F4A7C15)
 _MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
 _MIX_2 = np.uint64(0x94D049BB133111EB)
+
+# Bits of doubles: of 1 and 128, of all exponents, and those that bring numbers to √½ ... √2.
+_ONE = np.uint64(0x3FF0000000000000)
+_128 = np.uint64(0x4060000000000000)
+_EXPONENT = np.uint64(0xFFF0000000000000)
+_TWICE_ROOT_HALF = np.uint64(0x3FF6A09E667F3BCC)
+_LN_2 = math.log(2.0)
 
 
 @kernel
@@ -118,9 +126,25 @@ def random_bits(streams: Streams, i: int) -> np.uint64:
 
 
 @kernel
+def draw_words(streams: Streams, first: Words, second: Words) -> None:
+    """Draw two times 64 random bits from each stream, for loops without branches."""
+    for i in range(first.size):
+        first[i] = random_bits(streams, i)
+        second[i] = random_bits(streams, i)
+
+
+@kernel
+def uniform_from(bits: np.uint64) -> float:
+    """Turn 64 random bits into a uniform number on (0, 1): an odd multiple of 2⁻⁵³."""
+    # The upper 52 bits as the mantissa of a number from 1 to 2.
+    from_one_to_two = np.uint64((bits >> np.uint64(12)) | _ONE).view(np.float64)
+    return float(from_one_to_two - (1.0 - 2.0**-53))
+
+
+@kernel
 def uniform(streams: Streams, i: int) -> float:
-    """Draw a uniform number on the open interval (0, 1): an odd multiple of 2⁻⁵³."""
-    return (np.float64(random_bits(streams, i) >> np.uint64(12)) + 0.5) * 2.0**-52
+    """Draw a uniform number on the open interval (0, 1)."""
+    return uniform_from(random_bits(streams, i))
 
 
 @kernel
@@ -139,6 +163,57 @@ def point_in_disc(streams: Streams, i: int) -> tuple[float, float, float]:
 
 
 @kernel
+def minus_log(p: float) -> float:
+    """Give -ln p for 2⁻¹²⁷ < p < 1, to 3e-11 relative, by a minimax polynomial of ln(1 + f)/f.
+
+    Without a call, so that loops over many of them become SIMD.
+    """
+    bits = np.float64(p).view(np.uint64)
+    # p = 2⁻ᵏ(1 + f) with 1 + f from √½ to √2.
+    k = (_TWICE_ROOT_HALF - bits) & _EXPONENT
+    f = np.uint64(bits + k).view(np.float64) - 1.0
+    q = 0.107258207513417719
+    q = q * f - 0.198017361643305884
+    q = q * f + 0.200663897843035843
+    q = q * f - 0.198456978085697566
+    q = q * f + 0.220101688571195581
+    q = q * f - 0.249949709685506033
+    q = q * f + 0.285819737889036529
+    q = q * f - 0.333338867408933925
+    q = q * f + 0.399997622915179873
+    q = q * f - 0.499999881622003872
+    q = q * f + 0.666666686674385112
+    q = q * f - 1.00000000058814886
+    q = q * f + 1.99999999997191602
+    # The number 128 + k is put together from bits; that k = 0 gives exactly 0 keeps small results.
+    exponent = np.uint64((k >> np.uint64(7)) | _128).view(np.float64)
+    return 0.5 * (exponent * (2.0 * _LN_2) - 256.0 * _LN_2 - f * q)
+
+
+@kernel
+def exponential_from(bits: np.uint64) -> float:
+    """Turn 64 random bits into an exponential number of mean 1, strictly positive."""
+    return minus_log(uniform_from(bits))
+
+
+@kernel
+def cosine_from(bits: np.uint64) -> float:
+    """Turn 64 random bits into the cosine of a uniform azimuth, to 8e-11.
+
+    It is 1 - 2 sin²(πw) with w uniform on (-½, ½), by a minimax polynomial of sin(πw)/w.
+    """
+    w = uniform_from(bits) - 0.5
+    z = w * w
+    q = -0.00702216344871942713
+    q = q * z + 0.082046478780543645
+    q = q * z - 0.599251330095048512
+    q = q * z + 2.55016324031651283
+    q = q * z - 5.16771276211575176
+    q = q * z + 3.14159265352334541
+    return 1.0 - 2.0 * z * (q * q)
+
+
+@kernel
 def exponential(streams: Streams, i: int) -> float:
     """Draw an exponential number with mean 1, strictly positive."""
-    return -math.log(uniform(streams, i))
+    return exponential_from(random_bits(streams, i))

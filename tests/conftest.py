@@ -15,6 +15,7 @@ import sys
 import tempfile
 import zipfile
 from dataclasses import dataclass
+from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,28 @@ settings.register_profile("fixed", derandomize=True)
 settings.load_profile("fixed")
 
 os.environ.setdefault("NUMBA_CACHE_DIR", str(ROOT / ".numba" / _source_digest()))
+
+from mcplugin.samplers import registry  # noqa: E402 - it compiles, and finds the cache when it does
+
+
+@pytest.fixture
+def register_sampler(monkeypatch):
+    """Register one more sampler, as the entry point of a third-party package would.
+
+    It is called with the tag, what the entry point names, and the group; it gives the tag.
+    """
+
+    def add(tag: str, value: str, group: str = registry.ELECTRONS) -> str:
+        known = registry.registered
+        entry = EntryPoint(tag, value, group)
+        monkeypatch.setattr(
+            registry,
+            "registered",
+            lambda asked: {**known(asked), tag: entry} if asked == group else known(asked),
+        )
+        return tag
+
+    return add
 
 
 @dataclass(frozen=True)

@@ -189,6 +189,14 @@ def physics():
     yield "get_sampler", mcplugin.get_sampler, {"sampler": "rejection", "method": "canfield"}
     yield "get_sampler gan", mcplugin.get_sampler, {"sampler": "gan", "device": "cpu"}
     yield "get_sampler gan-torch", mcplugin.get_sampler, {"sampler": "gan-torch", "weights": None}
+    yield "scattering_sampler_names", mcplugin.scattering_sampler_names, {}
+    scatterings = {"sampler": "exact", "electrons": "rejection"}
+    yield "get_scattering_sampler", mcplugin.get_scattering_sampler, scatterings
+    for name in mcplugin.scattering_sampler_names():
+        sampler = mcplugin.get_scattering_sampler(name)
+        draw = {"x": np.full(3, 0.1), **theta, "streams": streams, "out": None}
+        yield f"{name}.sample", sampler.sample, draw
+        yield f"{name}.quality", sampler.quality, theta
     yield (
         "sample_four_velocity",
         mcplugin.sample_four_velocity,
@@ -330,6 +338,7 @@ def test_every_public_function_is_spoiled():
         "Report",
         "Result",
         "SampledTest",
+        "ScatteringSampler",
         "Verdict",
         # Takes a checkpoint, which tests/transport/test_checkpoint.py damages in every way.
         "resume",

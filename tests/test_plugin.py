@@ -7,7 +7,6 @@ import re
 import subprocess
 import sys
 import types
-from importlib.metadata import EntryPoint
 
 import numpy as np
 import pytest
@@ -21,7 +20,7 @@ from mcplugin import (
     simulate,
 )
 from mcplugin.errors import InputError, SamplerError, ThetaRangeError
-from mcplugin.samplers import base, lent_arrays
+from mcplugin.samplers import lent_arrays, registry
 from mcplugin.samplers.rejection import RejectionSampler
 
 CONFIG = {
@@ -240,10 +239,10 @@ MISBEHAVING = [
     *(
         (misbehaving(what), said)
         for what, said in [
-            (looks_at_its_neighbour, "may depend on its own stream and temperature alone"),
+            (looks_at_its_neighbour, "may depend on its own stream and arguments alone"),
             (advances_a_neighbour, "advanced that stream differently"),
-            (counts_its_calls, "may depend on its own stream and temperature alone"),
-            (reseeds, "may depend on its own stream and temperature alone"),
+            (counts_its_calls, "may depend on its own stream and arguments alone"),
+            (reseeds, "may depend on its own stream and arguments alone"),
             (keeps_its_output, "must not keep the arrays"),
             (keeps_its_streams, "must not keep the arrays"),
         ]
@@ -290,7 +289,7 @@ class Stranger:
 
 
 @pytest.fixture
-def register(monkeypatch):
+def register(monkeypatch, register_sampler):
     """Register classes as a third-party package's entry points would."""
     module = types.ModuleType("third_party")
     for name, value in globals().items():
@@ -299,14 +298,7 @@ def register(monkeypatch):
     module.number = 42
     module.function = simulate
     monkeypatch.setitem(sys.modules, "third_party", module)
-
-    def add(tag, value):
-        entry = EntryPoint(tag, value, base.ENTRY_POINT_GROUP)
-        registry = {**base._registry(), tag: entry}
-        monkeypatch.setattr(base, "_registry", lambda: registry)
-        return tag
-
-    return add
+    return register_sampler
 
 
 def assert_same_spectrum(one, other):
@@ -481,7 +473,7 @@ def test_a_sampler_with_missing_methods_is_refused(register):
 
 def test_a_sampler_object_may_be_passed_directly(monkeypatch):
     """Nothing need be registered to try a sampler."""
-    monkeypatch.setattr(base, "_registry", dict)
+    monkeypatch.setattr(registry, "registered", lambda group: {})
     result = simulate(CONFIG, Borrowed("canfield"))
     assert result.summary["sampler"] == "borrowed"
     assert_same_spectrum(result, simulate(CONFIG, RejectionSampler("canfield")))
@@ -530,9 +522,9 @@ def installed(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "path", [str(site), *sys.path])
     monkeypatch.setenv("PYTHONPATH", str(site))
     importlib.invalidate_caches()
-    base._registry.cache_clear()
+    registry.registered.cache_clear()
     yield site
-    base._registry.cache_clear()
+    registry.registered.cache_clear()
     sys.modules.pop("still_electrons", None)
 
 

@@ -11,7 +11,14 @@ from scipy import stats
 
 from mcplugin import random_streams
 from mcplugin.errors import InputError
-from mcplugin.random_streams import exponential, point_in_disc, uniform
+from mcplugin.random_streams import (
+    cosine_from,
+    exponential,
+    exponential_from,
+    point_in_disc,
+    uniform,
+    uniform_from,
+)
 
 MASK = 2**64 - 1
 # Seeds are fixed, so a statistical test either always passes or never. For a right generator the
@@ -109,6 +116,17 @@ def test_the_extreme_numbers_are_strictly_inside_the_unit_interval(state, number
     assert 0.0 < number < 1.0
     streams = np.array([state], dtype=np.uint64)
     assert exponential(streams, 0) > 0.0
+
+
+def test_numbers_from_bits_are_those_of_the_library():
+    """-ln p to 3e-11 relative and the azimuth's cosine to 1e-10, ends of the range included."""
+    bits = np.random.default_rng(23).integers(0, 2**64, 20_000, dtype=np.uint64)
+    bits = np.concatenate([bits, np.array([0, 1 << 12, 2**63, 2**64 - 1], dtype=np.uint64)])
+    p = (2.0 * (bits >> np.uint64(12)).astype(np.float64) + 1.0) * 2.0**-53
+    np.testing.assert_array_equal([uniform_from(word) for word in bits], p)
+    np.testing.assert_allclose([exponential_from(w) for w in bits], -np.log(p), rtol=3e-11)
+    cosine = np.cos(2.0 * np.pi * (p - 0.5))
+    np.testing.assert_allclose([cosine_from(word) for word in bits], cosine, atol=1e-10)
 
 
 @settings(max_examples=200, deadline=None, derandomize=True)

@@ -1,18 +1,20 @@
 /*
- * Time per electron of libmcplugin and of what it replaces, as JSON.
+ * Time per electron, and per Compton event, of libmcplugin and of what it replaces, as JSON.
  *
  *     native_speed WORKLOAD ROUNDS
  *
- * native_speed.py writes the workload (temperatures and tables) and reads what comes out. Every
- * round times every cell (a sampler at a temperature and a batch size) once, the rivals at one
- * temperature right after each other, so that a change of the machine's speed meets all of them;
- * a ratio of two cells is to be taken within rounds. Then follow one thread against two, and
+ * native_speed.py writes the workload (temperatures, photon energies, tables) and reads what comes
+ * out. Every round times every cell (a sampler at a temperature and a batch size) once, the rivals
+ * at one temperature right after each other, so that a change of the machine's speed meets all of
+ * them; a ratio of two cells is to be taken within rounds; likewise those of events, samplers of
+ * which take turns at a photon energy and a temperature. Then follow one thread against two, and
  * processes that draw one electron.
  */
 #include "baselines.h"
 
 #include <mcplugin.h>
 
+#include <math.h>
 #include <pthread.h>
 #include <spawn.h>
 #include <stdalign.h>
@@ -30,6 +32,7 @@
 #define MOST_CELLS 1024
 #define MOST_TABLES 64
 #define MOST_TEMPERATURES 16
+#define MOST_ENERGIES 16
 
 static _Noreturn void give_up(const char *what, const char *why) {
     fprintf(stderr, "native_speed: %s: %s\n", what, why);
@@ -82,6 +85,8 @@ typedef struct workload {
     size_t temperatures;
     double theta[MOST_TEMPERATURES];
     double mixed[2 * LARGEST_BATCH]; /* log-uniform */
+    size_t energies;
+    double x[MOST_ENERGIES];
     size_t tables;
     table table[MOST_TABLES];
 } workload;
@@ -119,6 +124,8 @@ static workload *read_workload(const char *path) {
     read_exactly(file, work->mixed, LARGEST_BATCH * sizeof *work->mixed);
     /* Twice, so that a batch may begin anywhere. */
     memcpy(work->mixed + LARGEST_BATCH, work->mixed, LARGEST_BATCH * sizeof *work->mixed);
+    work->energies = read_count(file, MOST_ENERGIES);
+    read_exactly(file, work->x, work->energies * sizeof *work->x);
     work->tables = read_count(file, MOST_TABLES);
     for (size_t i = 0; i < work->tables; i++)
         read_table(file, &work->table[i]);
@@ -287,6 +294,100 @@ static size_t list_cells(const workload *work, const subject *subjects, size_t n
     return count;
 }
 
+/* ---- Events ---- */
+
+#define MOST_EVENT_SAMPLERS 4
+
+typedef struct event_sampler {
+    char name[48];
+    mcp_sampler *sampler;
+} event_sampler;
+
+/* A sampler, the energy of its photons, their temperature, or one each. */
+typedef struct event_cell {
+    const event_sampler *subject;
+    double x;
+    const double *theta;
+    size_t n_theta;
+    double *ns;
+} event_cell;
+
+/* Photons of one energy, and what becomes of them. */
+typedef struct photons {
+    double x[USUAL_BATCH];
+    double x_out[USUAL_BATCH];
+    double cosine[USUAL_BATCH];
+} photons;
+
+static double time_event_cell(const event_cell *of, photons *scattered) {
+    const size_t calls = DRAWS_PER_TIMING / USUAL_BATCH;
+    for (size_t i = 0; i < USUAL_BATCH; i++)
+        scattered->x[i] = of->x;
+    double start = 0.0;
+    /* The first call is not counted. */
+    for (size_t k = 0; k < calls + 1; k++) {
+        if (k == 1)
+            start = seconds();
+        check(mcp_scatter(of->subject->sampler, &random_lanes, USUAL_BATCH, scattered->x, of->theta,
+                          of->n_theta, scattered->x_out, scattered->cosine));
+    }
+    return 1e9 * (seconds() - start) / (double)(calls * USUAL_BATCH);
+}
+
+static size_t list_event_samplers(event_sampler *samplers) {
+    static const char *const sets[] = {"avx2", "generic"};
+    size_t count = 0;
+    for (; count < 2; count++) {
+        const char *spec = count == 0 ? "gan-event" : "exact-event";
+        samplers[count].sampler = create(spec);
+        snprintf(samplers[count].name, sizeof samplers[count].name, "%s", spec);
+    }
+    const char *best = mcp_sampler_instruction_set(samplers[0].sampler);
+    for (size_t i = 0; i < sizeof sets / sizeof sets[0]; i++) {
+        setenv("MCPLUGIN_ISA", sets[i], 1);
+        event_sampler *slower = &samplers[count];
+        slower->sampler = create("gan-event");
+        unsetenv("MCPLUGIN_ISA");
+        const char *set = mcp_sampler_instruction_set(slower->sampler);
+        if (strcmp(set, sets[i]) == 0 && strcmp(set, best) != 0)
+            snprintf(samplers[count++].name, sizeof slower->name, "gan-event (%s)", set);
+        else
+            mcp_sampler_destroy(slower->sampler);
+    }
+    return count;
+}
+
+/* Log-uniform temperatures within a range, from those of the workload. */
+static const double *mixed_within(const workload *work, double lo, double hi) {
+    double *theta = allocate(USUAL_BATCH * sizeof *theta);
+    for (size_t i = 0; i < USUAL_BATCH; i++) {
+        const double place = log(work->mixed[i] / 1e-4) / log(1e6);
+        theta[i] = fmin(fmax(lo * pow(hi / lo, place), lo), hi);
+    }
+    return theta;
+}
+
+static size_t list_event_cells(const workload *work, const event_sampler *samplers,
+                               size_t n_samplers, size_t rounds, event_cell *cells) {
+    double lo, hi;
+    size_t count = 0;
+    check(mcp_sampler_theta_range(samplers[0].sampler, &lo, &hi));
+    const double *mixed = mixed_within(work, lo, hi);
+    for (size_t i = 0; i < work->energies; i++)
+        for (size_t j = 0; j <= work->temperatures; j++)
+            for (size_t k = 0; k < n_samplers; k++) {
+                const int is_mixed = j == work->temperatures;
+                if (!is_mixed && (work->theta[j] < lo || work->theta[j] > hi))
+                    continue;
+                cells[count++] = (event_cell){.subject = &samplers[k],
+                                              .x = work->x[i],
+                                              .theta = is_mixed ? mixed : &work->theta[j],
+                                              .n_theta = is_mixed ? USUAL_BATCH : 1,
+                                              .ns = allocate(rounds * sizeof(double))};
+            }
+    return count;
+}
+
 /* ---- Two threads ---- */
 
 #define THREAD_BATCHES 400
@@ -414,6 +515,16 @@ static void print_cell(const cell *of, size_t rounds) {
     printf("}");
 }
 
+static void print_event_cell(const event_cell *of, size_t rounds) {
+    char theta[32] = "null";
+    if (of->n_theta == 1)
+        snprintf(theta, sizeof theta, "%.17g", *of->theta);
+    printf("{\"sampler\": \"%s\", \"x\": %.17g, \"theta\": %s, \"rounds\": ", of->subject->name,
+           of->x, theta);
+    print_values(of->ns, rounds);
+    printf("}");
+}
+
 int main(int count, char **arguments) {
     if (count == 3 && strcmp(arguments[1], "--one") == 0)
         return draw_one(arguments[2]);
@@ -430,10 +541,19 @@ int main(int count, char **arguments) {
     check(mcp_rng_seed(&random_lanes, 1, 0));
     random_state[0] = random_lanes.state[0];
     random_state[1] = random_lanes.state[8];
+    static event_sampler event_samplers[MOST_EVENT_SAMPLERS];
+    static event_cell event_cells[MOST_ENERGIES * (MOST_TEMPERATURES + 1) * MOST_EVENT_SAMPLERS];
+    static photons scattered;
+    const size_t n_event_samplers = list_event_samplers(event_samplers);
+    const size_t n_event_cells =
+        list_event_cells(work, event_samplers, n_event_samplers, rounds, event_cells);
     double *u = allocate(LARGEST_BATCH * sizeof *u);
-    for (size_t round = 0; round < rounds; round++)
+    for (size_t round = 0; round < rounds; round++) {
         for (size_t k = 0; k < n_cells; k++)
             cells[k].ns[round] = time_cell(&cells[k], u);
+        for (size_t k = 0; k < n_event_cells; k++)
+            event_cells[k].ns[round] = time_event_cell(&event_cells[k], &scattered);
+    }
 
     const char *set = mcp_sampler_instruction_set(subjects[0].sampler);
     printf("{\"version\": \"%s\", \"instruction_set\": \"%s\",\n\"cells\": [\n", mcp_version(),
@@ -441,6 +561,11 @@ int main(int count, char **arguments) {
     for (size_t k = 0; k < n_cells; k++) {
         print_cell(&cells[k], rounds);
         printf("%s\n", k + 1 < n_cells ? "," : "");
+    }
+    printf("],\n\"event_cells\": [\n");
+    for (size_t k = 0; k < n_event_cells; k++) {
+        print_event_cell(&event_cells[k], rounds);
+        printf("%s\n", k + 1 < n_event_cells ? "," : "");
     }
 
     const size_t repeats = rounds < 30 ? rounds : 30;

@@ -3,12 +3,16 @@
  * several threads.
  *
  *     cc -O2 -fopenmp comptonise.c -o comptonise $(mcplugin config --cflags --libs) -lm
- *     ./comptonise ELECTRONS [NAME=VALUE ...]       as in  ./comptonise gan threads=8 photons=1e7
+ *     ./comptonise SAMPLER [NAME=VALUE ...]         as in  ./comptonise gan threads=8 photons=1e7
  *
- * A code as many groups have one: vectors in three dimensions, one photon after the other, its own
- * random numbers, Klein-Nishina by rejection. ELECTRONS says where its electrons come from: "own"
- * is the rejection that the code had before, everything else is a sampler of libmcplugin: gan,
- * gan-exact, rejection, torch:cpu ... What had to be changed for that is marked with (*).
+ * A code as many groups have one: vectors in three dimensions, a few thousand photons in flight,
+ * its own random numbers, Klein-Nishina by rejection. SAMPLER says who makes its scatterings:
+ *
+ *   own                                        the code alone, electrons by its own rejection
+ *   gan, gan-exact, rejection, torch:cpu ...   the code, off electrons from libmcplugin
+ *   gan-event, exact-event                     libmcplugin: see scatter_photons
+ *
+ * What had to be changed for that is marked with (*).
  *
  * Lengths are in Thomson mean free paths, energies x in m_e c^2, four-velocities u = gamma beta.
  * The values that can be given are in read_input, with their defaults.
@@ -26,7 +30,7 @@ static const double PI = 3.14159265358979323846;
 static const double KEV = 1.0 / 510.99895069; /* in m_e c^2 */
 
 enum {
-    BATCH = 4096, /* electrons per call */
+    BATCH = 4096, /* electrons per call, and photons in flight */
     NODES = 400,  /* of the table of cross-sections */
     MOST_BINS = 1000
 };
@@ -37,7 +41,8 @@ typedef struct problem {
     int blackbody;
     int bins;
     double x_min, log_width;
-    const mcp_sampler *electrons; /* (*) NULL: this code's own rejection */
+    const mcp_sampler *sampler; /* (*) NULL: this code's own rejection */
+    int whole_events;           /* (*) the sampler scatters photons and gives no electrons */
     double cross_section[NODES + 1];
 } problem;
 
@@ -49,19 +54,25 @@ typedef struct tally {
     uint64_t scatterings;
 } tally;
 
-/* What one thread needs for itself: random numbers, and a reservoir of electrons. */
+typedef struct vector {
+    double x, y, z;
+} vector;
+
+typedef struct photon {
+    double x_seed, x; /* energies, at birth and now */
+    vector position, direction;
+} photon;
+
+/* What one thread needs for itself: random numbers, electrons in reserve, photons in flight. */
 typedef struct worker {
     const problem *given;
     uint64_t random;
     mcp_rng rng; /* (*) */
     double electrons[BATCH];
     int electrons_left;
+    photon photons[BATCH];
     tally sums;
 } worker;
-
-typedef struct vector {
-    double x, y, z;
-} vector;
 
 /* End the program if a call of the library has failed (*). */
 static void require(int status) {
@@ -147,10 +158,10 @@ static void own_electrons(worker *my, double theta, int n, double *u) {
 static double next_electron(worker *my) {
     if (my->electrons_left == 0) {
         const problem *given = my->given;
-        if (given->electrons == NULL)
+        if (given->sampler == NULL)
             own_electrons(my, given->theta, BATCH, my->electrons);
         else
-            require(mcp_sample_four_velocity(given->electrons, &my->rng, BATCH, &given->theta, 1,
+            require(mcp_sample_four_velocity(given->sampler, &my->rng, BATCH, &given->theta, 1,
                                              my->electrons)); /* (*) */
         my->electrons_left = BATCH;
     }
@@ -206,7 +217,7 @@ static double cross_section(const problem *given, double x) {
     return sigma[0] + (place - j) * (sigma[1] - sigma[0]);
 }
 
-/* ---- A photon's life ----------------------------------------------------------------------- */
+/* ---- A scattering -------------------------------------------------------------------------- */
 
 static double dot(vector a, vector b) { return a.x * b.x + a.y * b.y + a.z * b.z; }
 
@@ -235,37 +246,34 @@ static vector turned(worker *my, vector direction, double cosine) {
                second);
 }
 
-typedef struct photon {
-    double x;
-    vector direction;
-} photon;
-
-/* The photon as seen by an observer of the given four-velocity. */
-static photon boosted(photon seen, vector four_velocity) {
+/* See the photon as an observer of the given four-velocity does. */
+static void boost(photon *flying, vector four_velocity) {
     const double gamma = sqrt(1.0 + dot(four_velocity, four_velocity));
-    const double along = dot(seen.direction, four_velocity);
-    return (photon){seen.x * (gamma - along),
-                    unit(sum(seen.direction, along / (1.0 + gamma) - 1.0, four_velocity))};
+    const double along = dot(flying->direction, four_velocity);
+    flying->x *= gamma - along;
+    flying->direction = unit(sum(flying->direction, along / (1.0 + gamma) - 1.0, four_velocity));
 }
 
 /* Klein-Nishina scattering off an electron at rest (Kahn 1954, AECU-3259, p. 64). */
-static photon deflected(worker *my, photon in) {
+static void deflect(worker *my, photon *flying) {
+    const double x = flying->x;
     double w, ratio; /* 1 - cosine, incoming over scattered energy */
     for (;;) {
         const double random = uniform(my);
-        if (uniform(my) * (9.0 + 2.0 * in.x) <= 1.0 + 2.0 * in.x) {
+        if (uniform(my) * (9.0 + 2.0 * x) <= 1.0 + 2.0 * x) {
             w = 2.0 * random;
-            ratio = 1.0 + in.x * w;
-            if (uniform(my) * ratio * ratio <= 4.0 * in.x * w)
+            ratio = 1.0 + x * w;
+            if (uniform(my) * ratio * ratio <= 4.0 * x * w)
                 break;
         } else {
-            w = 2.0 * (1.0 - random) / (1.0 + 2.0 * in.x * random);
-            ratio = 1.0 + in.x * w;
+            w = 2.0 * (1.0 - random) / (1.0 + 2.0 * x * random);
+            ratio = 1.0 + x * w;
             if (2.0 * uniform(my) <= (1.0 - w) * (1.0 - w) + 1.0 / ratio)
                 break;
         }
     }
-    return (photon){in.x / ratio, turned(my, in.direction, 1.0 - w)};
+    flying->x = x / ratio;
+    flying->direction = turned(my, flying->direction, 1.0 - w);
 }
 
 /*
@@ -275,7 +283,7 @@ static photon deflected(worker *my, photon in) {
  * D = gamma - u mu is uniform; the pair interacts with probability sigma_KN(x D)/sigma_Thomson,
  * else the next electron is tried (Pozdnyakov, Sobol & Sunyaev 1983).
  */
-static photon scattered(worker *my, photon in) {
+static void scatter(worker *my, photon *flying) {
     double u, gamma, eta, doppler, least_doppler;
     do {
         u = next_electron(my);
@@ -283,33 +291,45 @@ static photon scattered(worker *my, photon in) {
         eta = uniform(my);
         least_doppler = 1.0 / (gamma + u);
         doppler = sqrt(least_doppler * least_doppler + 4.0 * gamma * u * eta);
-    } while (uniform(my) >= klein_nishina(in.x * doppler));
+    } while (uniform(my) >= klein_nishina(flying->x * doppler));
     /* mu = (gamma - doppler)/u without loss of digits */
     const double mu = 1.0 - 4.0 * gamma * eta / (doppler + least_doppler);
-    const vector four_velocity = scaled(u, turned(my, in.direction, mu));
-    const photon at_rest = deflected(my, boosted(in, four_velocity));
-    return boosted(at_rest, scaled(-1.0, four_velocity));
+    const vector four_velocity = scaled(u, turned(my, flying->direction, mu));
+    boost(flying, four_velocity);
+    deflect(my, flying);
+    boost(flying, scaled(-1.0, four_velocity));
 }
 
-/* From the centre of the sphere to its surface: the energy with which the photon escapes. */
-static double follow(worker *my, double x_seed) {
+/*
+ * Scatter the first n photons in flight: each by the functions above, or all by one call (*).
+ *
+ * The library's events show no electron: the photon's energy and deflection are drawn from their
+ * own law among electrons of this temperature. Only the azimuth is left to us.
+ */
+static void scatter_photons(worker *my, int n) {
     const problem *given = my->given;
-    const vector upwards = {0.0, 0.0, 1.0};
-    vector position = {0.0, 0.0, 0.0};
-    photon flying = {x_seed, turned(my, upwards, 2.0 * uniform(my) - 1.0)};
-    for (;;) {
-        const double length = -log(uniform(my)) / cross_section(given, flying.x);
-        position = sum(position, length, flying.direction);
-        if (dot(position, position) > given->tau * given->tau)
-            return flying.x;
-        flying = scattered(my, flying);
-        my->sums.scatterings++;
+    if (given->whole_events) {
+        double x[BATCH], x_out[BATCH], cosine[BATCH];
+        for (int i = 0; i < n; i++)
+            x[i] = my->photons[i].x;
+        require(
+            mcp_scatter(given->sampler, &my->rng, (size_t)n, x, &given->theta, 1, x_out, cosine));
+        for (int i = 0; i < n; i++) {
+            photon *flying = &my->photons[i];
+            flying->x = x_out[i];
+            flying->direction = turned(my, flying->direction, cosine[i]);
+        }
+    } else {
+        for (int i = 0; i < n; i++)
+            scatter(my, &my->photons[i]);
     }
+    my->sums.scatterings += (uint64_t)n;
 }
 
 /* ---- Tally --------------------------------------------------------------------------------- */
 
-static void count_photon(tally *sums, const problem *given, double x_seed, double x) {
+static void count_photon(tally *sums, const problem *given, const photon *flying) {
+    const double x_seed = flying->x_seed, x = flying->x;
     sums->born += x_seed;
     sums->born_squares += x_seed * x_seed;
     sums->escaped += x;
@@ -357,10 +377,58 @@ static int write_spectrum(const tally *sums, const problem *given, double photon
     return fclose(file) == 0;
 }
 
+/* ---- A photon's life ----------------------------------------------------------------------- */
+
+/* A photon at the centre of the sphere. */
+static photon born(worker *my) {
+    const problem *given = my->given;
+    const vector upwards = {0.0, 0.0, 1.0};
+    photon newborn = {.x_seed = given->x_seed};
+    if (given->blackbody)
+        newborn.x_seed *= planck_energy(my);
+    newborn.x = newborn.x_seed;
+    newborn.direction = turned(my, upwards, 2.0 * uniform(my) - 1.0);
+    return newborn;
+}
+
+/*
+ * Let the first n photons in flight go on to where they meet an electron. Count those that have
+ * left the sphere; the others, whose number is returned, close up.
+ */
+static int fly(worker *my, int n) {
+    const problem *given = my->given;
+    int inside = 0;
+    for (int i = 0; i < n; i++) {
+        photon flying = my->photons[i];
+        const double length = -log(uniform(my)) / cross_section(given, flying.x);
+        flying.position = sum(flying.position, length, flying.direction);
+        if (dot(flying.position, flying.position) > given->tau * given->tau)
+            count_photon(&my->sums, given, &flying);
+        else
+            my->photons[inside++] = flying;
+    }
+    return inside;
+}
+
+/* Follow a thread's share of the photons, with random numbers of its own. */
+static void work(worker *my, const problem *given, uint64_t seed, int thread, double photons) {
+    memset(my, 0, sizeof *my);
+    my->given = given;
+    my->random = mix(mix(seed) + (uint64_t)thread);
+    require(mcp_rng_seed(&my->rng, seed, (uint64_t)thread)); /* (*) */
+    int in_flight = 0;
+    while (in_flight > 0 || photons > 0.0) {
+        for (; in_flight < BATCH && photons > 0.0; photons -= 1.0)
+            my->photons[in_flight++] = born(my);
+        in_flight = fly(my, in_flight);
+        scatter_photons(my, in_flight);
+    }
+}
+
 /* ---- The run ------------------------------------------------------------------------------- */
 
 typedef struct input {
-    const char *electrons_from, *seed_spectrum, *output;
+    const char *sampler, *seed_spectrum, *output;
     double kt_kev, tau, seed_kev, photons, seed, threads, energy_min_kev, energy_max_kev, bins;
 } input;
 
@@ -372,7 +440,7 @@ _Noreturn static void refuse(const char *value, const char *what) {
 /* Read NAME=VALUE arguments; what is not given keeps its default. */
 static input read_input(int argc, char **argv) {
     input in = {
-        .electrons_from = argc > 1 ? argv[1] : "own",
+        .sampler = argc > 1 ? argv[1] : "own",
         .kt_kev = 102.2,
         .tau = 1.0,
         .seed_spectrum = "blackbody", /* or monochromatic */
@@ -433,18 +501,6 @@ static input read_input(int argc, char **argv) {
     return in;
 }
 
-/* Follow a thread's share of the photons, with random numbers of its own. */
-static void work(worker *my, const problem *given, uint64_t seed, int thread, double photons) {
-    memset(my, 0, sizeof *my);
-    my->given = given;
-    my->random = mix(mix(seed) + (uint64_t)thread);
-    require(mcp_rng_seed(&my->rng, seed, (uint64_t)thread)); /* (*) */
-    for (double i = 0.0; i < photons; i += 1.0) {
-        const double x_seed = given->x_seed * (given->blackbody ? planck_energy(my) : 1.0);
-        count_photon(&my->sums, given, x_seed, follow(my, x_seed));
-    }
-}
-
 /* Follow all photons on several threads, and add up what they have found in the same order. */
 static tally run(const problem *given, uint64_t seed, int threads, double photons) {
     tally all = {0};
@@ -467,9 +523,10 @@ static tally run(const problem *given, uint64_t seed, int threads, double photon
 
 int main(int argc, char **argv) {
     const input in = read_input(argc, argv);
-    mcp_sampler *electrons = NULL; /* (*) */
-    if (strcmp(in.electrons_from, "own") != 0)
-        require(mcp_sampler_create(in.electrons_from, &electrons)); /* (*) */
+    mcp_sampler *sampler = NULL; /* (*) */
+    if (strcmp(in.sampler, "own") != 0)
+        require(mcp_sampler_create(in.sampler, &sampler)); /* (*) */
+    double x_lo, x_hi;
     problem given = {
         .theta = in.kt_kev * KEV,
         .tau = in.tau,
@@ -478,19 +535,21 @@ int main(int argc, char **argv) {
         .bins = (int)in.bins,
         .x_min = in.energy_min_kev * KEV,
         .log_width = log(in.energy_max_kev / in.energy_min_kev) / in.bins,
-        .electrons = electrons,
+        .sampler = sampler,
+        /* Samplers of electrons have no range of photons (*). */
+        .whole_events = mcp_sampler_photon_range(sampler, &x_lo, &x_hi) == MCP_OK,
     };
     tabulate_cross_section(&given);
 
     const double started = omp_get_wtime();
     const tally all = run(&given, (uint64_t)in.seed, (int)in.threads, in.photons);
     const double seconds = omp_get_wtime() - started;
-    mcp_sampler_destroy(electrons); /* (*) */
+    mcp_sampler_destroy(sampler); /* (*) */
 
     const double gain = all.escaped / all.born;
     const double variance =
         all.escaped_squares - 2.0 * gain * all.born_escaped + gain * gain * all.born_squares;
-    printf("%s electrons, theta = %g, tau = %g\n", in.electrons_from, given.theta, in.tau);
+    printf("%s, theta = %g, tau = %g\n", in.sampler, given.theta, in.tau);
     printf("amplification       %.4e +- %.2e\n", gain, sqrt(variance) / all.born);
     printf("mean scatterings    %.3e\n", (double)all.scatterings / in.photons);
     printf("photons per second  %.3e\n", in.photons / seconds);

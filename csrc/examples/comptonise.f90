@@ -2,18 +2,22 @@
 !
 !     gfortran -O2 $(mcplugin config --fortran) comptonise.f90 -o comptonise \
 !         $(mcplugin config --libs)
-!     ./comptonise [ELECTRONS [INPUT]]          as in  ./comptonise gan comptonise.nml
+!     ./comptonise [SAMPLER [INPUT]]            as in  ./comptonise gan comptonise.nml
 !
-! A code as many groups have one: vectors in three dimensions, one photon after the other, its own
-! random numbers, Klein-Nishina by rejection. ELECTRONS says where its electrons come from: 'own'
-! is the rejection that the code had before, everything else is a sampler of libmcplugin: gan,
-! gan-exact, rejection, torch:cpu ... What had to be changed for that is marked with (*).
+! A code as many groups have one: vectors in three dimensions, a few thousand photons in flight, its
+! own random numbers, Klein-Nishina by rejection. SAMPLER says who makes its scatterings:
+!
+!     own                                        the code alone, electrons by its own rejection
+!     gan, gan-exact, rejection, torch:cpu ...   the code, off electrons from libmcplugin
+!     gan-event, exact-event                     libmcplugin: see scatter_photons
+!
+! What had to be changed for that is marked with (*).
 !
 ! Lengths are in Thomson mean free paths, energies x in m_e c**2, four-velocities u = gamma*beta.
 ! INPUT is a namelist; the spectrum goes to the text file 'output' in it.
 program comptonise
     use, intrinsic :: iso_fortran_env, only: error_unit, int64, real64
-    use mcplugin, only: electron_sampler, random_stream, seed_stream ! (*)
+    use mcplugin, only: electron_sampler, mcp_ok, random_stream, seed_stream ! (*)
     implicit none
 
     real(real64), parameter :: kev = 1 / 510.99895069_real64  ! in m_e c**2
@@ -32,14 +36,21 @@ program comptonise
     ! Random numbers of this code.
     integer(int64) :: random_state(6)
 
-    ! Electrons: a reservoir that one call refills.
-    character(len=256) :: electrons_from = 'own'
+    ! Who makes the scatterings.
+    character(len=256) :: sampler_name = 'own'
     type(electron_sampler) :: sampler ! (*)
     type(random_stream) :: stream ! (*)
+    logical :: whole_events = .false. ! (*) the sampler scatters photons and gives no electrons
     real(real64) :: theta
+
+    ! Electrons: a reservoir that one call refills.
     real(real64), allocatable :: reservoir(:)
     integer :: electrons_left = 0
-    integer(int64) :: refills = 0, ticks_of_refills = 0
+
+    ! Photons in flight: energies at birth and now, positions and directions.
+    real(real64), allocatable :: x_seed(:), x(:), position(:, :), direction(:, :)
+    real(real64), allocatable :: x_out(:), cosine(:) ! (*)
+    integer :: in_flight = 0
 
     ! Cross-section averaged over the electrons, over Thomson's, at evenly spaced ln x.
     integer, parameter :: nodes = 400
@@ -52,32 +63,33 @@ program comptonise
     real(real64) :: born = 0, escaped = 0, escaped_squares = 0, born_squares = 0, born_escaped = 0
     integer(int64) :: scatterings = 0
 
-    integer(int64) :: i, started, stopped, ticks_per_second
-    real(real64) :: x, x_seed
+    integer(int64) :: unborn, started, stopped, ticks_per_second, ticks_of_scatterings = 0
+    real(real64) :: x_lo, x_hi
+    integer :: status
 
     call read_input()
     theta = kt_kev * kev
-    if (electrons_from /= 'own') then
-        call sampler%create(electrons_from) ! (*)
+    if (sampler_name /= 'own') then
+        call sampler%create(sampler_name) ! (*)
         call seed_stream(stream, seed, number=0_int64) ! (*)
+        call sampler%photon_range(x_lo, x_hi, status) ! (*)
+        whole_events = status == mcp_ok ! samplers of electrons have no range of photons
     end if
     call seed_random_numbers(seed)
     call tabulate_cross_section()
     allocate (reservoir(batch), counts(bins), energy(bins), squares(bins))
+    allocate (x_seed(batch), x(batch), position(3, batch), direction(3, batch))
+    allocate (x_out(batch), cosine(batch)) ! (*)
     counts = 0
     energy = 0
     squares = 0
 
     call system_clock(started, ticks_per_second)
-    do i = 1, photons
-        if (seed_spectrum == 'blackbody') then
-            x_seed = planck_energy() * seed_kev * kev
-        else
-            x_seed = seed_kev * kev
-        end if
-        x = x_seed
-        call follow(x)
-        call count_photon(x, x_seed)
+    unborn = photons
+    do while (in_flight > 0 .or. unborn > 0)
+        call give_birth()
+        call fly()
+        call scatter_photons()
     end do
     call system_clock(stopped)
 
@@ -94,18 +106,12 @@ contains
     ! A library draws many electrons at once much faster than one by one. A code that needs them one
     ! by one asks for a few thousand, hands them out in order, and asks again when they are used up.
     real(real64) function next_electron() result(u)
-        integer(int64) :: before, after
-
         if (electrons_left == 0) then
-            call system_clock(before)
-            if (electrons_from == 'own') then
+            if (sampler_name == 'own') then
                 call own_electrons(reservoir)
             else
                 call sampler%sample(stream, theta, reservoir) ! (*)
             end if
-            call system_clock(after)
-            ticks_of_refills = ticks_of_refills + (after - before)
-            refills = refills + 1
             electrons_left = batch
         end if
         u = reservoir(electrons_left)
@@ -146,21 +152,70 @@ contains
 
     ! ---- A photon's life ------------------------------------------------------------------------
 
-    ! From the centre of the sphere to its surface; x is the photon's energy at birth and escape.
-    subroutine follow(x)
-        real(real64), intent(inout) :: x
-        real(real64) :: position(3), direction(3), cosine
+    ! Photons from the centre of the sphere take the places of those that have left.
+    subroutine give_birth()
+        real(real64) :: cosine_to_z
 
-        position = 0
-        cosine = 2 * uniform() - 1
-        direction = turned([0.0_real64, 0.0_real64, 1.0_real64], cosine)
-        do
-            position = position - direction * (log(uniform()) / cross_section(x))
-            if (dot_product(position, position) > tau**2) return
-            call scatter(x, direction)
-            scatterings = scatterings + 1
+        do while (in_flight < batch .and. unborn > 0)
+            in_flight = in_flight + 1
+            unborn = unborn - 1
+            x_seed(in_flight) = seed_kev * kev
+            if (seed_spectrum == 'blackbody') x_seed(in_flight) = planck_energy() * seed_kev * kev
+            x(in_flight) = x_seed(in_flight)
+            position(:, in_flight) = 0
+            cosine_to_z = 2 * uniform() - 1
+            direction(:, in_flight) = turned([0.0_real64, 0.0_real64, 1.0_real64], cosine_to_z)
         end do
-    end subroutine follow
+    end subroutine give_birth
+
+    ! Let photons go on to where they meet an electron. Count those that have left the sphere; the
+    ! others close up.
+    subroutine fly()
+        real(real64) :: length
+        integer :: i, inside
+
+        inside = 0
+        do i = 1, in_flight
+            length = -log(uniform()) / cross_section(x(i))
+            position(:, i) = position(:, i) + length * direction(:, i)
+            if (dot_product(position(:, i), position(:, i)) > tau**2) then
+                call count_photon(x(i), x_seed(i))
+            else
+                inside = inside + 1
+                x_seed(inside) = x_seed(i)
+                x(inside) = x(i)
+                position(:, inside) = position(:, i)
+                direction(:, inside) = direction(:, i)
+            end if
+        end do
+        in_flight = inside
+    end subroutine fly
+
+    ! Scatter the photons in flight: each by the procedures below, or all by one call (*).
+    !
+    ! The library's events show no electron: the photon's energy and deflection are drawn from their
+    ! own law among electrons of this temperature. Only the azimuth is left to us.
+    subroutine scatter_photons()
+        integer(int64) :: before, after
+        integer :: i
+
+        call system_clock(before)
+        if (whole_events) then
+            call sampler%scatter(stream, x(:in_flight), theta, x_out(:in_flight), &
+                cosine(:in_flight))
+            do i = 1, in_flight
+                x(i) = x_out(i)
+                direction(:, i) = turned(direction(:, i), cosine(i))
+            end do
+        else
+            do i = 1, in_flight
+                call scatter(x(i), direction(:, i))
+            end do
+        end if
+        call system_clock(after)
+        ticks_of_scatterings = ticks_of_scatterings + (after - before)
+        scatterings = scatterings + in_flight
+    end subroutine scatter_photons
 
     ! Meet electrons until one scatters the photon.
     !
@@ -348,7 +403,7 @@ contains
         character(len=256) :: file, message
         integer :: unit, status
 
-        if (command_argument_count() >= 1) call get_command_argument(1, electrons_from)
+        if (command_argument_count() >= 1) call get_command_argument(1, sampler_name)
         if (command_argument_count() >= 2) then
             call get_command_argument(2, file)
             open (newunit=unit, file=file, status='old', action='read', iostat=status, &
@@ -415,19 +470,18 @@ contains
 
     subroutine print_summary(seconds)
         real(real64), intent(in) :: seconds
-        real(real64) :: gain, variance, seconds_of_electrons, electrons
+        real(real64) :: gain, variance, seconds_of_scatterings
 
         gain = escaped / born
         variance = escaped_squares - 2 * gain * born_escaped + gain**2 * born_squares
-        electrons = real(refills, real64) * batch
-        seconds_of_electrons = real(ticks_of_refills, real64) / real(ticks_per_second, real64)
-        print '(a, " electrons, theta = ", es10.4, ", tau = ", es10.4)', trim(electrons_from), &
-            theta, tau
+        seconds_of_scatterings = real(ticks_of_scatterings, real64) / real(ticks_per_second, real64)
+        print '(a, ", theta = ", es10.4, ", tau = ", es10.4)', trim(sampler_name), theta, tau
         print '("amplification       ", es10.4, " +- ", es8.2)', gain, sqrt(variance) / born
         print '("mean scatterings    ", es9.3)', real(scatterings, real64) / real(photons, real64)
         print '("photons per second  ", es9.3)', real(photons, real64) / seconds
-        print '("ns per electron     ", f0.2)', 1e9_real64 * seconds_of_electrons / electrons
-        print '("share of electrons  ", f5.3)', seconds_of_electrons / seconds
+        print '("ns per scattering   ", f0.1)', &
+            1e9_real64 * seconds_of_scatterings / real(max(scatterings, 1_int64), real64)
+        print '("share of scatterings", f6.3)', seconds_of_scatterings / seconds
     end subroutine print_summary
 
 end program comptonise

@@ -1,9 +1,11 @@
-!> libmcplugin for Fortran: thermal electrons for Monte-Carlo Comptonisation.
+!> libmcplugin for Fortran: thermal electrons for Monte-Carlo Comptonisation, and photons that they
+!> scatter.
 !>
 !> Electrons are drawn from the Maxwell-Juettner distribution f(u) ~ u**2 exp(-gamma/theta) of the
 !> dimensionless four-velocity u = gamma*beta, gamma**2 = 1 + u**2, at the temperature
 !> theta = kT/(m_e c**2). All numbers are dimensionless real(real64). beta = u/gamma and gamma
-!> follow from u without loss of digits; the reverse does not hold when gamma >> 1.
+!> follow from u without loss of digits; the reverse does not hold when gamma >> 1. Photons have
+!> energies x = h nu/(m_e c**2).
 !>
 !>     use, intrinsic :: iso_fortran_env, only: int64, real64
 !>     use mcplugin
@@ -15,6 +17,13 @@
 !>     call seed_stream(stream, seed=1_int64, number=0_int64)
 !>     call electrons%sample(stream, 0.2_real64, u)
 !>     call electrons%destroy()
+!>
+!> A sampler of whole Compton events scatters photons instead:
+!>
+!>     real(real64) :: x(4096), x_out(4096), cosine(4096)
+!>
+!>     call electrons%create('gan-event')
+!>     call electrons%scatter(stream, x, 0.2_real64, x_out, cosine)
 !>
 !> Errors: the last argument of every procedure that can fail is an optional integer ierr. It
 !> becomes mcp_ok (0) or one of the constants mcp_error_*, and mcplugin_error_text() then says what
@@ -52,6 +61,7 @@ module mcplugin
     integer, parameter, public :: mcp_error_rng = 8          !< random_stream never seeded
     integer, parameter, public :: mcp_error_unsupported = 9  !< this sampler has no such thing
     integer, parameter, public :: mcp_error_torch = 10       !< Python or torch failed
+    integer, parameter, public :: mcp_error_photon = 11      !< photon energy out of the range
 
     !> Random numbers of one thread: the same 128 bytes as mcp_rng in C. Copying it copies the
     !> sequence of numbers.
@@ -59,7 +69,7 @@ module mcplugin
         integer(c_int64_t) :: state(16) = 0
     end type random_stream
 
-    !> One sampler of electrons.
+    !> One sampler, of electrons or of the photons that they scatter.
     !>
     !> A variable refers to what create made: after b = a both are the same sampler, which is to be
     !> destroyed once, through either of them, and used by neither afterwards. (There is no final
@@ -71,11 +81,13 @@ module mcplugin
         procedure :: create => create_sampler
         procedure :: destroy => destroy_sampler
         procedure :: theta_range => sampler_theta_range
+        procedure :: photon_range => sampler_photon_range
         procedure :: acceptance => sampler_acceptance
         procedure :: instruction_set => sampler_instruction_set
         procedure, private :: sample_isothermal, sample_each
         procedure, private :: sample_vector_isothermal, sample_vector_each
         procedure, private :: transform_isothermal, transform_each
+        procedure, private :: scatter_isothermal, scatter_each
         !> call electrons%sample(stream, theta, u [, ierr]): draw size(u) four-velocities.
         !>
         !> stream  random_stream, seeded
@@ -94,6 +106,18 @@ module mcplugin
         !>
         !> Not for 'rejection' and 'gan-exact', which need an unknown number of random numbers.
         generic :: transform => transform_isothermal, transform_each
+        !> call electrons%scatter(stream, x, theta, x_out, cosine [, ierr]): scatter each of size(x)
+        !> photons once, by 'gan-event' or 'exact-event'.
+        !>
+        !> stream  random_stream, seeded
+        !> x       x(n): energies before, 0 < x <= 1e4 (no subnormal numbers)
+        !> theta   temperature of the electrons: a scalar, or an array with one value per photon
+        !> x_out   x_out(n): energies afterwards; another array than x
+        !> cosine  cosine(n): of the angle between the directions before and after; the azimuth is
+        !>         uniform: draw it yourself
+        !>
+        !> Events come in blocks of 16, and ask for hundreds at a time, too.
+        generic :: scatter => scatter_isothermal, scatter_each
     end type electron_sampler
 
     !> What the last failure was, if it was found in this module and not in the library.
@@ -119,6 +143,13 @@ module mcplugin
             real(c_double), intent(inout) :: lo, hi
             integer(c_int) :: status
         end function mcp_sampler_theta_range
+
+        function mcp_sampler_photon_range(handle, lo, hi) bind(c) result(status)
+            import :: c_double, c_int, c_ptr
+            type(c_ptr), value :: handle
+            real(c_double), intent(inout) :: lo, hi
+            integer(c_int) :: status
+        end function mcp_sampler_photon_range
 
         function mcp_sampler_acceptance(handle, theta, acceptance) bind(c) result(status)
             import :: c_double, c_int, c_ptr
@@ -172,6 +203,17 @@ module mcplugin
             integer(c_int) :: status
         end function mcp_transform
 
+        function mcp_scatter(handle, rng, n, x, theta, n_theta, x_out, cosine) &
+            bind(c) result(status)
+            import :: c_double, c_int, c_ptr, c_size_t, random_stream
+            type(c_ptr), value :: handle
+            type(random_stream), intent(inout) :: rng
+            integer(c_size_t), value :: n, n_theta
+            real(c_double), intent(in) :: x(*), theta(*)
+            real(c_double), intent(inout) :: x_out(*), cosine(*)
+            integer(c_int) :: status
+        end function mcp_scatter
+
         pure function mcp_strerror(status) bind(c) result(text)
             import :: c_int, c_ptr
             integer(c_int), value :: status
@@ -212,6 +254,12 @@ contains
     !> 'torch:cpu'       the network as TorchScript through an embedded Python
     !> 'torch:cuda'      or on a GPU ('torch:cuda:1' ...)
     !>
+    !> or, for scatter instead of electrons,
+    !>
+    !> 'gan-event'       the generative network of whole Compton events, weights compiled in
+    !> 'gan-event:FILE'  the same with weights written by `mcplugin export --format c`
+    !> 'exact-event'     electrons of 'rejection', scattered off with the exact cross-section
+    !>
     !> Blanks at the end of spec do not count.
     subroutine create_sampler(self, spec, ierr)
         class(electron_sampler), intent(inout) :: self
@@ -243,8 +291,19 @@ contains
         call report(int(mcp_sampler_theta_range(self%handle, lo, hi)), ierr)
     end subroutine sampler_theta_range
 
+    !> call electrons%photon_range(lo, hi [, ierr]): photon energies for which a sampler of events
+    !> draws them itself. Outside of them scatter draws exact events, which take longer.
+    subroutine sampler_photon_range(self, lo, hi, ierr)
+        class(electron_sampler), intent(in) :: self
+        real(real64), intent(inout) :: lo, hi
+        integer, intent(out), optional :: ierr
+
+        call report(int(mcp_sampler_photon_range(self%handle, lo, hi)), ierr)
+    end subroutine sampler_photon_range
+
     !> call electrons%acceptance(theta, share [, ierr]): share of proposals that are accepted at
-    !> the temperature theta, 0 < share <= 1; computed, not sampled.
+    !> the temperature theta, 0 < share <= 1; computed, not sampled. Not for 'exact-event', for
+    !> which it depends on the photon.
     subroutine sampler_acceptance(self, theta, share, ierr)
         class(electron_sampler), intent(in) :: self
         real(real64), intent(in) :: theta
@@ -362,6 +421,36 @@ contains
             theta, size(theta, kind=c_size_t), z, u)), ierr)
     end subroutine transform_each
 
+    subroutine scatter_isothermal(self, stream, x, theta, x_out, cosine, ierr)
+        class(electron_sampler), intent(in) :: self
+        type(random_stream), intent(inout) :: stream
+        real(real64), contiguous, intent(in) :: x(:)
+        real(real64), intent(in) :: theta
+        real(real64), contiguous, intent(inout) :: x_out(:), cosine(:)
+        integer, intent(out), optional :: ierr
+
+        call self%scatter_each(stream, x, [theta], x_out, cosine, ierr)
+    end subroutine scatter_isothermal
+
+    subroutine scatter_each(self, stream, x, theta, x_out, cosine, ierr)
+        class(electron_sampler), intent(in) :: self
+        type(random_stream), intent(inout) :: stream
+        real(real64), contiguous, intent(in) :: x(:), theta(:)
+        real(real64), contiguous, intent(inout) :: x_out(:), cosine(:)
+        integer, intent(out), optional :: ierr
+        character(len=72) :: sizes
+
+        if (size(x_out) /= size(x) .or. size(cosine) /= size(x)) then
+            write (sizes, '(i0, ", ", i0, " and ", i0)') &
+                size(x, kind=int64), size(x_out, kind=int64), size(cosine, kind=int64)
+            call report(mcp_error_argument, ierr, &
+                'scatter: x, x_out and cosine must have the same size, not ' // trim(sizes))
+            return
+        end if
+        call report(int(mcp_scatter(self%handle, stream, size(x, kind=c_size_t), x, &
+            theta, size(theta, kind=c_size_t), x_out, cosine)), ierr)
+    end subroutine scatter_each
+
     !> What went wrong in the last failed call of this thread: value, allowed range, remedy. ''
     !> if none failed. Indices in it count from 0.
     function mcplugin_error_text() result(text)
@@ -399,7 +488,7 @@ contains
         call copy_text(mcp_version(), text)
     end function mcplugin_version
 
-    !> Version of the library's binary interface; this module was written for 1.
+    !> Version of the library's binary interface; this module was written for 2.
     function mcplugin_abi_version() result(number)
         integer :: number
 

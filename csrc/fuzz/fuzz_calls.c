@@ -13,16 +13,19 @@
  */
 #include "expect.h"
 
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
 /* Doubles in the memory that all arrays are taken from. */
 #define WORDS 16384
 #define LARGEST_N 2000
-#define RECORD 16
+/* Exact events of hard photons take long. */
+#define LARGEST_N_OF_EVENTS 300
+#define RECORD 24
 #define MOST_CALLS 8
 
-enum { GAN, GAN_EXACT, REJECTION, KINDS };
+enum { GAN, GAN_EXACT, REJECTION, GAN_EVENT, EXACT_EVENT, KINDS };
 enum { INSTRUCTION_SETS = 3 };
 
 static mcp_sampler *samplers[KINDS][INSTRUCTION_SETS];
@@ -34,15 +37,19 @@ static double *before;
 static uint64_t no_sampler[16384];
 
 static void prepare(void) {
-    static const char *const specs[KINDS] = {"gan", "gan-exact", "rejection"};
+    static const char *const specs[KINDS] = {"gan", "gan-exact", "rejection", "gan-event",
+                                             "exact-event"};
     static const char *const names[INSTRUCTION_SETS] = {"avx512", "avx2", "generic"};
     for (size_t set = 0; set < INSTRUCTION_SETS; set++) {
         setenv("MCPLUGIN_ISA", names[set], 1);
         for (size_t kind = 0; kind < KINDS; kind++)
             EXPECT(mcp_sampler_create(specs[kind], &samplers[kind][set]) == MCP_OK);
     }
-    for (size_t i = 0; i < WORDS; i++)
-        fresh[i] = 1e-4 * pow(1e6, (double)(i * 7919 % WORDS) / WORDS);
+    /* All are temperatures; those of the second half also photons, and latents of events. */
+    for (size_t i = 0; i < WORDS; i++) {
+        const double place = (double)(i * 7919 % WORDS) / WORDS;
+        fresh[i] = i < WORDS / 2 ? 1e-4 * pow(1e6, place) : 1e-3 * pow(1e3, place);
+    }
     memory = malloc(sizeof fresh);
     before = malloc(sizeof fresh);
     EXPECT(memory != NULL && before != NULL);
@@ -64,8 +71,12 @@ typedef struct call {
     size_t n_theta;
     array theta;
     array random;
-    array input;
+    array input; /* latents: of events v */
     array output;
+    /* Of events alone. */
+    array x;
+    array z;
+    array cosine;
 } call;
 
 static unsigned two_bytes(const uint8_t *record) { return record[0] | (unsigned)record[1] << 8; }
@@ -82,10 +93,10 @@ static array place(const uint8_t *record, size_t count, int written) {
     return placed;
 }
 
-static size_t size_of_call(const uint8_t *record) {
+static size_t size_of_call(const uint8_t *record, size_t largest) {
     static const size_t impossible[] = {SIZE_MAX, SIZE_MAX / 8, SIZE_MAX / 24 + 1,
                                         SIZE_MAX / 64 + 1};
-    return record[4] >= 0xF0 ? impossible[record[4] % 4] : two_bytes(record + 2) % (LARGEST_N + 1);
+    return record[4] >= 0xF0 ? impossible[record[4] % 4] : two_bytes(record + 2) % (largest + 1);
 }
 
 static size_t temperatures_of_call(const uint8_t *record, size_t n) {
@@ -115,7 +126,25 @@ static void poke(uint8_t what, unsigned where) {
         memset(&memory[word], 0, 16 * sizeof *memory);
 }
 
-enum { FOUR_VELOCITY, VECTOR, STREAMS, TRANSFORM, TRANSFORM_RADIUS, FUNCTIONS };
+enum {
+    FOUR_VELOCITY,
+    VECTOR,
+    STREAMS,
+    TRANSFORM,
+    TRANSFORM_RADIUS,
+    SCATTER,
+    SCATTER_STREAMS,
+    TRANSFORM_EVENT,
+    FUNCTIONS
+};
+
+static int is_of_events(uint8_t function) { return function >= SCATTER; }
+
+static int takes_rng(uint8_t function) { return function <= VECTOR || function == SCATTER; }
+
+static int takes_streams(uint8_t function) {
+    return function == STREAMS || function == SCATTER_STREAMS;
+}
 
 static call decode(const uint8_t *record) {
     call made = {.function = record[0] % FUNCTIONS, .kind = KINDS};
@@ -126,26 +155,36 @@ static call decode(const uint8_t *record) {
     } else if (chosen == 14) {
         made.sampler = (const mcp_sampler *)(const void *)no_sampler;
     }
-    made.n = size_of_call(record);
+    const int of_events = is_of_events(made.function);
+    made.n = size_of_call(record, of_events ? LARGEST_N_OF_EVENTS : LARGEST_N);
     made.n_theta = temperatures_of_call(record, made.n);
     const size_t rows = made.n <= LARGEST_N ? made.n : 0;
     const size_t temperatures = made.n_theta <= LARGEST_N + 1 ? made.n_theta : 0;
     const int has_three = made.function == VECTOR || made.function == TRANSFORM;
     made.theta = place(record + 5, rows > 0 ? temperatures : 0, 0);
     made.output = place(record + 7, has_three ? 3 * rows : rows, 1);
-    if (made.function <= VECTOR)
+    if (takes_rng(made.function))
         made.random = place(record + 9, 16, 1);
-    else if (made.function == STREAMS)
+    else if (takes_streams(made.function))
         made.random = place(record + 9, 2 * rows, 1);
     else
         made.input = place(record + 11, made.function == TRANSFORM ? 3 * rows : rows, 0);
+    if (of_events) {
+        made.x = place(record + 16, rows, 0);
+        made.cosine = place(record + 18, rows, 1);
+    }
+    if (made.function == TRANSFORM_EVENT)
+        made.z = place(record + 20, rows, 0);
     return made;
 }
 
 static int run(const call *made) {
     const double *theta = (const double *)(const void *)made->theta.start;
     const double *input = (const double *)(const void *)made->input.start;
+    const double *x = (const double *)(const void *)made->x.start;
+    const double *z = (const double *)(const void *)made->z.start;
     double *output = (double *)(void *)made->output.start;
+    double *cosine = (double *)(void *)made->cosine.start;
     void *random = made->random.start;
     switch (made->function) {
     case FOUR_VELOCITY:
@@ -158,8 +197,16 @@ static int run(const call *made) {
         return mcp_sample_streams(made->sampler, random, made->n, theta, made->n_theta, output);
     case TRANSFORM:
         return mcp_transform(made->sampler, made->n, theta, made->n_theta, input, output);
-    default:
+    case TRANSFORM_RADIUS:
         return mcp_transform_radius(made->sampler, made->n, theta, made->n_theta, input, output);
+    case SCATTER:
+        return mcp_scatter(made->sampler, random, made->n, x, theta, made->n_theta, output, cosine);
+    case SCATTER_STREAMS:
+        return mcp_scatter_streams(made->sampler, random, made->n, x, theta, made->n_theta, output,
+                                   cosine);
+    default:
+        return mcp_transform_event(made->sampler, made->n, theta, made->n_theta, x, input, z,
+                                   output, cosine);
     }
 }
 
@@ -181,8 +228,9 @@ static int clash(array one, array other) {
 }
 
 static int are_arrays_good(const call *made) {
-    const array all[] = {made->theta, made->random, made->input, made->output};
-    for (size_t i = 0; i < 4; i++) {
+    const array all[] = {made->theta, made->random, made->input, made->output,
+                         made->x,     made->z,      made->cosine};
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
         if (is_missing(all[i]) || !is_aligned(all[i]))
             return 0;
         for (size_t j = 0; j < i; j++)
@@ -194,7 +242,7 @@ static int are_arrays_good(const call *made) {
 
 /* No generator may be all zeros: it would give nothing else. */
 static int is_random_good(const call *made) {
-    const int is_rng = made->function <= VECTOR;
+    const int is_rng = takes_rng(made->function);
     const size_t generators = is_rng ? 8 : made->random.size / 16;
     for (size_t i = 0; i < generators; i++) {
         uint64_t first, second;
@@ -206,31 +254,55 @@ static int is_random_good(const call *made) {
     return 1;
 }
 
+static int are_within(array given, double lo, double hi) {
+    for (size_t i = 0; i < given.size / 8; i++)
+        if (!(double_at(given, i) >= lo && double_at(given, i) <= hi))
+            return 0;
+    return 1;
+}
+
 static int are_latents_good(const call *made) {
-    const size_t width = made->function == TRANSFORM ? 3 : 1;
+    if (made->function == TRANSFORM_RADIUS)
+        return are_within(made->input, 0.0, 1e6);
     for (size_t i = 0; i < made->n; i++) {
         double square = 0.0;
-        for (size_t axis = 0; axis < width; axis++) {
-            const double z = double_at(made->input, width * i + axis);
-            square += z * z;
-            if (width == 1 && !(z >= 0.0))
-                return 0;
-        }
+        for (size_t axis = 0; axis < 3; axis++)
+            square += pow(double_at(made->input, 3 * i + axis), 2.0);
         if (!(square <= 1e12))
             return 0;
     }
     return 1;
 }
 
+static int is_sampler_good(const call *made) {
+    switch (made->function) {
+    case TRANSFORM:
+    case TRANSFORM_RADIUS:
+        return made->kind == GAN;
+    case TRANSFORM_EVENT:
+        return made->kind == GAN_EVENT;
+    default:
+        return made->kind != KINDS && is_of_events(made->function) == (made->kind >= GAN_EVENT);
+    }
+}
+
 static int is_good(const call *made) {
-    if (made->kind == KINDS || made->n > LARGEST_N ||
+    if (!is_sampler_good(made) || made->n > LARGEST_N ||
         (made->n_theta != 1 && made->n_theta != made->n) || !are_arrays_good(made))
         return 0;
-    for (size_t i = 0; i < made->theta.size / 8; i++)
-        if (!(double_at(made->theta, i) >= 1e-4 && double_at(made->theta, i) <= 100.0))
-            return 0;
-    return made->function <= STREAMS ? is_random_good(made)
-                                     : made->kind == GAN && are_latents_good(made);
+    const int is_mild = made->kind == GAN_EVENT;
+    if (!are_within(made->theta, is_mild ? 1e-3 : 1e-4, is_mild ? 10.0 : 100.0))
+        return 0;
+    switch (made->function) {
+    case TRANSFORM:
+    case TRANSFORM_RADIUS:
+        return are_latents_good(made);
+    case TRANSFORM_EVENT:
+        return are_within(made->x, DBL_MIN, 10.0) && are_within(made->input, 0.0, 1.0) &&
+               are_within(made->z, -12.0, 12.0);
+    default:
+        return is_random_good(made) && are_within(made->x, DBL_MIN, 1e4);
+    }
 }
 
 /* Take over what a call may change, so that all the rest can be compared. */
@@ -248,7 +320,9 @@ static void check(const call *made) {
     if (good) {
         for (size_t i = 0; i < made->output.size / 8; i++)
             EXPECT(isfinite(double_at(made->output, i)));
+        EXPECT(are_within(made->cosine, -1.0, 1.0));
         take_over(made->output);
+        take_over(made->cosine);
         take_over(made->random);
     } else {
         const size_t length = strlen(mcp_error_text());
@@ -268,7 +342,8 @@ static void create(const uint8_t *text, size_t size) {
         return;
     mcp_sampler *sampler = samplers[0][0];
     const int known = strcmp(spec, "gan") == 0 || strcmp(spec, "gan-exact") == 0 ||
-                      strcmp(spec, "rejection") == 0;
+                      strcmp(spec, "rejection") == 0 || strcmp(spec, "gan-event") == 0 ||
+                      strcmp(spec, "exact-event") == 0;
     EXPECT((mcp_sampler_create(spec, &sampler) == MCP_OK) == known && (sampler != NULL) == known);
     mcp_sampler_destroy(sampler);
 }

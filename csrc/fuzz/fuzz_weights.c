@@ -10,13 +10,13 @@
  *
  * Without the variable, and with gcc alone (replay.c), the tests run what is in corpus/.
  */
+#include "c_form.h"
 #include "expect.h"
 
 #include <math.h>
 #include <string.h>
 
 #define HEADER 32
-#define TRAILER 4
 #define MOST_UNITS 64
 #define MOST_CONDITIONING 16
 #define LONGEST                                                                                    \
@@ -28,21 +28,6 @@
 
 /* Drawing with fewer accepted takes too long for a fuzzer. */
 #define ENOUGH_ACCEPTED 0.01
-
-static void put_unsigned(uint8_t *to, uint64_t value, int width) {
-    for (int i = 0; i < width; i++)
-        to[i] = (uint8_t)(value >> 8 * i);
-}
-
-static uint32_t crc32(const uint8_t *bytes, size_t size) {
-    uint32_t crc = ~UINT32_C(0);
-    for (size_t i = 0; i < size; i++) {
-        crc ^= bytes[i];
-        for (int bit = 0; bit < 8; bit++)
-            crc = (crc >> 1) ^ (UINT32_C(0xEDB88320) & (0U - (crc & 1U)));
-    }
-    return ~crc;
-}
 
 /* Numbers that a generator may have, however far from a trained one: all draws must cope. */
 static void tame(uint8_t *bytes, size_t numbers, size_t conditioning) {

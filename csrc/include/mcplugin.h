@@ -1,10 +1,10 @@
 /*
- * libmcplugin: thermal electrons for Monte-Carlo Comptonisation.
+ * libmcplugin: thermal electrons for Monte-Carlo Comptonisation, and photons that they scatter.
  *
  * Electrons are drawn from the Maxwell-Jüttner distribution f(u) ~ u² exp(-γ/Θ) of the
  * dimensionless four-velocity u = γβ (γ² = 1 + u²) at temperature Θ = kT/(mₑc²). All numbers are
  * dimensionless doubles. β = u/γ and γ follow from u without loss of digits; the reverse does not
- * hold when γ >> 1.
+ * hold when γ >> 1. Photons have energies x = hν/(mₑc²).
  *
  * Every function that can fail returns MCP_OK (0) or a status above 0. A call that fails leaves
  * its output arrays as they were. The library keeps no global state, never prints, never exits, and
@@ -20,7 +20,7 @@
 #include <stdint.h>
 
 #define MCP_VERSION "0.1.0"
-#define MCP_ABI_VERSION 1
+#define MCP_ABI_VERSION 2
 
 #ifndef MCP_API
 #define MCP_API
@@ -41,7 +41,8 @@ enum mcp_status {
     MCP_ERROR_HANDLE = 7,      /* no sampler, or one that was destroyed */
     MCP_ERROR_RNG = 8,         /* a mcp_rng that was never seeded */
     MCP_ERROR_UNSUPPORTED = 9, /* this sampler has no such thing */
-    MCP_ERROR_TORCH = 10       /* Python or torch failed behind "torch:cpu" or "torch:cuda" */
+    MCP_ERROR_TORCH = 10,      /* Python or torch failed behind "torch:cpu" or "torch:cuda" */
+    MCP_ERROR_PHOTON = 11      /* a photon energy out of range, or NaN */
 };
 
 typedef struct mcp_sampler mcp_sampler;
@@ -66,6 +67,12 @@ typedef struct mcp_rng {
  *   "rejection"       exact rejection of Zenitani & Nakano (2022, Phys. Plasmas 29, 113904)
  *   "torch:cpu"       the network as TorchScript through an embedded Python, on the processor
  *   "torch:cuda"      or on a GPU ("torch:cuda:1" ...)
+ *
+ * or, for mcp_scatter instead of electrons,
+ *
+ *   "gan-event"       the generative network of whole Compton events, weights compiled in
+ *   "gan-event:FILE"  the same with weights written by `mcplugin export --format c`
+ *   "exact-event"     electrons of "rejection", met and scattered off with the exact cross-section
  * On failure *out becomes NULL.
  */
 MCP_API int mcp_sampler_create(const char *spec, mcp_sampler **out);
@@ -78,7 +85,8 @@ MCP_API int mcp_sampler_theta_range(const mcp_sampler *sampler, double *lo, doub
 
 /*
  * Share of proposals that the sampler accepts at one temperature: computed, not sampled.
- * "gan" and "torch:*" accept everything (1).
+ * "gan", "gan-event" and "torch:*" accept everything (1); not for "exact-event", for which it
+ * depends on the photon.
  */
 MCP_API int mcp_sampler_acceptance(const mcp_sampler *sampler, double theta, double *acceptance);
 
@@ -111,6 +119,22 @@ MCP_API int mcp_sample_four_velocity_vector(const mcp_sampler *sampler, mcp_rng 
  */
 MCP_API int mcp_transform(const mcp_sampler *sampler, size_t n, const double *theta, size_t n_theta,
                           const double *z3, double *u3);
+
+/*
+ * Scatter n photons of energies x once off thermal electrons, for samplers of events.
+ * x: energies before, 0 < x <= 1e4 (no subnormal numbers); x_out: energies afterwards; cosine: of
+ * the angle between the two directions. The azimuth is uniform: draw it yourself.
+ * theta: as above. None of the arrays may overlap another.
+ * Events come in blocks of 16, and ask for hundreds at a time, too.
+ */
+MCP_API int mcp_scatter(const mcp_sampler *sampler, mcp_rng *rng, size_t n, const double *x,
+                        const double *theta, size_t n_theta, double *x_out, double *cosine);
+
+/*
+ * Photon energies for which a sampler of events draws them itself. Outside of them mcp_scatter
+ * draws exact events, which take longer.
+ */
+MCP_API int mcp_sampler_photon_range(const mcp_sampler *sampler, double *lo, double *hi);
 
 /* What a status means, in general. Never NULL. */
 MCP_API const char *mcp_strerror(int status);

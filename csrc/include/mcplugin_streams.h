@@ -1,6 +1,6 @@
 /*
- * libmcplugin for the Python package: one random stream per photon, and latent radii without
- * directions. Host codes do not need these calls; they may change with any release.
+ * libmcplugin for the Python package: one random stream per photon, and latents given by the
+ * caller. Host codes do not need these calls; they may change with any release.
  */
 #ifndef MCPLUGIN_STREAMS_H
 #define MCPLUGIN_STREAMS_H
@@ -19,10 +19,23 @@ MCP_API int mcp_sample_streams(const mcp_sampler *sampler, uint64_t *streams, si
 MCP_API int mcp_transform_radius(const mcp_sampler *sampler, size_t n, const double *theta,
                                  size_t n_theta, const double *radius, double *u);
 
+/* As mcp_scatter, but photon i uses row i of (n, 2) states alone. */
+MCP_API int mcp_scatter_streams(const mcp_sampler *sampler, uint64_t *streams, size_t n,
+                                const double *x, const double *theta, size_t n_theta, double *x_out,
+                                double *cosine);
+
 /*
- * As mcp_sampler_create, but "gan" and "gan-exact" take their weights from memory (size bytes of
- * the C form), and the proposals for the tail of gan-exact begin at another latent radius, 1 to 20:
- * a small one shows the tail at work in fewer than 10^9 draws.
+ * Events of given random numbers: v uniform, 0 <= v <= 1, and z standard normal, |z| <= 12, for x
+ * within mcp_sampler_photon_range; "gan-event" only.
+ */
+MCP_API int mcp_transform_event(const mcp_sampler *sampler, size_t n, const double *theta,
+                                size_t n_theta, const double *x, const double *v, const double *z,
+                                double *x_out, double *cosine);
+
+/*
+ * As mcp_sampler_create, but "gan", "gan-exact" and "gan-event" take their weights from memory
+ * (size bytes of the C form), and the proposals for the tail of gan-exact begin at another latent
+ * radius, 1 to 20: a small one shows the tail at work in fewer than 10^9 draws.
  */
 MCP_API int mcp_sampler_create_from_bytes(const char *spec, const void *bytes, size_t size,
                                           double tail_radius, mcp_sampler **out);

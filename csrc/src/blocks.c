@@ -1,10 +1,5 @@
 #include "blocks.h"
 
-static generator_state source_of(source from, size_t i) {
-    return from.is_rows ? (generator_state){&from.state[2 * i], &from.state[2 * i + 1]}
-                        : lane_of(from.state, i);
-}
-
 void mcp_prepare(const mcp_sampler *sampler, const double *theta, size_t n_theta,
                  temperatures *prepared) {
     prepared->theta = theta;
@@ -18,6 +13,15 @@ void mcp_prepare(const mcp_sampler *sampler, const double *theta, size_t n_theta
     sampler->kernels->fold(&sampler->generator, theta[0], &prepared->folded);
     if (sampler->kind == GAN_EXACT)
         mcp_generator_fold(&sampler->generator, theta[0], &prepared->folded);
+}
+
+void mcp_prepare_draws(const mcp_sampler *sampler, source from, size_t n, const double *theta,
+                       size_t n_theta, temperatures *prepared) {
+    mcp_prepare(sampler, theta, n_theta, prepared);
+    const int is_folded = prepared->same && (sampler->kind == GAN || sampler->kind == GAN_EXACT);
+    /* Two blocks make up for its time. Draws from rows must not depend on how many there are. */
+    if (is_folded && (from.is_rows || n >= 2 * MCP_BLOCK))
+        sampler->kernels->tabulate(&prepared->folded);
 }
 
 void mcp_map_block(const mcp_sampler *sampler, const temperatures *at, size_t first, size_t count,
@@ -40,12 +44,12 @@ static void make_exact(const mcp_sampler *sampler, const temperatures *at, sourc
                   : sampler->kernels->draw_uniforms)(from.state, count, threshold);
     unsigned char pending[MCP_BLOCK];
     if (at->same)
-        sampler->kernels->mark_above(threshold, block->radius_square, count,
+        sampler->kernels->mark_above(threshold, block, count,
                                      envelope->squeeze[mcp_cell(envelope, at->folded.theta)],
                                      tail_square, pending);
     for (size_t i = 0; i < count && !at->same; i++)
         pending[i] = (threshold[i] > envelope->squeeze[mcp_cell(envelope, block->theta[i])]) |
-                     (block->radius_square[i] > tail_square);
+                     (block->chi_square[i] * block->share[i] > tail_square);
     folded_map folded_here;
     const folded_map *folded = at->same ? &at->folded : &folded_here;
     for (unsigned char *found = memchr(pending, 1, count); found != NULL;
@@ -53,7 +57,8 @@ static void make_exact(const mcp_sampler *sampler, const temperatures *at, sourc
         const size_t i = (size_t)(found - pending);
         if (!at->same)
             mcp_generator_fold(&sampler->generator, block->theta[i], &folded_here);
-        const proposal candidate = {block->radius_square[i], block->u[i], threshold[i]};
+        const proposal candidate = {block->chi_square[i] * block->share[i], block->u[i],
+                                    threshold[i]};
         block->u[i] = mcp_settle(envelope, folded, candidate, source_of(from, i));
     }
 }
@@ -72,9 +77,12 @@ void mcp_draw_block(const mcp_sampler *sampler, const temperatures *at, source f
         reject_block(at, from, first, count, block);
         return;
     }
-    (from.is_rows ? sampler->kernels->draw_radii_from_streams
-                  : sampler->kernels->draw_radii)(from.state, count, block);
-    mcp_map_block(sampler, at, first, count, block);
+    (from.is_rows ? sampler->kernels->draw_latents_from_streams
+                  : sampler->kernels->draw_latents)(from.state, count, block);
+    if (at->same && at->folded.is_tabulated)
+        sampler->kernels->map_by_table(&at->folded, count, block);
+    else
+        mcp_map_block(sampler, at, first, count, block);
     if (sampler->kind == GAN_EXACT)
         make_exact(sampler, at, from, count, block);
 }

@@ -11,6 +11,11 @@ typedef struct source {
     int is_rows;
 } source;
 
+static inline generator_state source_of(source from, size_t i) {
+    return from.is_rows ? (generator_state){&from.state[2 * i], &from.state[2 * i + 1]}
+                        : lane_of(from.state, i);
+}
+
 /* Temperatures of a call, with what is computed once when they are all the same. */
 typedef struct temperatures {
     const double *theta;
@@ -22,11 +27,15 @@ typedef struct temperatures {
 void mcp_prepare(const mcp_sampler *sampler, const double *theta, size_t n_theta,
                  temperatures *prepared);
 
+/* The same for n draws, which may be worth a table. */
+void mcp_prepare_draws(const mcp_sampler *sampler, source from, size_t n, const double *theta,
+                       size_t n_theta, temperatures *prepared);
+
 /* Draws number first to first + count of a call, to block->u. */
 void mcp_draw_block(const mcp_sampler *sampler, const temperatures *at, source from, size_t first,
                     size_t count, draw_block *block);
 
-/* block->u from block->radius_square. */
+/* block->u from the latents of a block. */
 void mcp_map_block(const mcp_sampler *sampler, const temperatures *at, size_t first, size_t count,
                    draw_block *block);
 

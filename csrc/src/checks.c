@@ -1,4 +1,5 @@
 #include "checks.h"
+#include "exact_event.h"
 #include "status.h"
 
 #include <stdalign.h>
@@ -24,25 +25,59 @@ static uint64_t bits_of(double value) {
     return bits;
 }
 
-int mcp_check_theta(const mcp_sampler *sampler, const double *theta, size_t n_theta) {
+size_t mcp_first_outside(const double *values, size_t n, double lo, double hi) {
     /*
      * Positive doubles are ordered like their bits, so a difference of bits becomes negative where
      * one is below lo or above hi; and where it is negative, infinite or NaN.
      */
-    const uint64_t lo = bits_of(sampler->theta_lo);
-    const uint64_t hi = bits_of(sampler->theta_hi);
     uint64_t outside = 0;
-    for (size_t i = 0; i < n_theta; i++)
-        outside |= (bits_of(theta[i]) - lo) | (hi - bits_of(theta[i]));
+    for (size_t i = 0; i < n; i++)
+        outside |= (bits_of(values[i]) - bits_of(lo)) | (bits_of(hi) - bits_of(values[i]));
     if (outside >> 63 == 0)
-        return MCP_OK;
+        return n;
     size_t i = 0;
-    while (i + 1 < n_theta && theta[i] >= sampler->theta_lo && theta[i] <= sampler->theta_hi)
+    while (i + 1 < n && values[i] >= lo && values[i] <= hi)
         i++;
-    return mcp_fail(MCP_ERROR_THETA,
-                    "theta[%zu] = %g is outside %g to %g, where this sampler is valid: theta is "
-                    "kT/(m_e c^2), 1 for 511 keV",
-                    i, theta[i], sampler->theta_lo, sampler->theta_hi);
+    return i;
+}
+
+int mcp_check_theta(const mcp_sampler *sampler, const double *theta, size_t n_theta) {
+    const size_t i = mcp_first_outside(theta, n_theta, sampler->theta_lo, sampler->theta_hi);
+    return i == n_theta
+               ? MCP_OK
+               : mcp_fail(MCP_ERROR_THETA,
+                          "theta[%zu] = %g is outside %g to %g, where this sampler is valid: theta "
+                          "is kT/(m_e c^2), 1 for 511 keV",
+                          i, theta[i], sampler->theta_lo, sampler->theta_hi);
+}
+
+int mcp_check_photons(const double *x, size_t n, double highest) {
+    const size_t i = mcp_first_outside(x, n, MCP_PHOTON_LO, highest);
+    return i == n ? MCP_OK
+                  : mcp_fail(MCP_ERROR_PHOTON,
+                             "x[%zu] = %g is not a photon energy within %g to %g: x is "
+                             "h nu/(m_e c^2), 1 for 511 keV",
+                             i, x[i], MCP_PHOTON_LO, highest);
+}
+
+static int gives_events(const mcp_sampler *sampler) {
+    return sampler->kind == GAN_EVENT || sampler->kind == EXACT_EVENT;
+}
+
+int mcp_check_scatters(const mcp_sampler *sampler) {
+    return gives_events(sampler)
+               ? MCP_OK
+               : mcp_fail(MCP_ERROR_UNSUPPORTED,
+                          "this sampler draws electrons, not Compton events: create \"gan-event\" "
+                          "or \"exact-event\"");
+}
+
+int mcp_check_gives_electrons(const mcp_sampler *sampler) {
+    return gives_events(sampler)
+               ? mcp_fail(MCP_ERROR_UNSUPPORTED,
+                          "this sampler scatters photons by mcp_scatter and gives no electrons: "
+                          "create \"gan\", \"gan-exact\" or \"rejection\"")
+               : MCP_OK;
 }
 
 /* Arrays are present and aligned, and none that is written overlaps another one. */

@@ -12,10 +12,18 @@ typedef struct span {
     int is_written;
 } span;
 
+/* The first of some numbers that is not within lo to hi, both positive; n if all are. */
+size_t mcp_first_outside(const double *values, size_t n, double lo, double hi);
+
 int mcp_check_sampler(const mcp_sampler *sampler);
 int mcp_check_rng(const mcp_rng *rng);
 int mcp_check_streams(const uint64_t *streams, size_t n);
 int mcp_check_theta(const mcp_sampler *sampler, const double *theta, size_t n_theta);
+int mcp_check_photons(const double *x, size_t n, double highest);
+
+/* Whether the sampler gives what is asked of it: electrons, or events. */
+int mcp_check_gives_electrons(const mcp_sampler *sampler);
+int mcp_check_scatters(const mcp_sampler *sampler);
 
 /* Everything about a call with temperatures and arrays; what the arrays hold is not looked at. */
 int mcp_check_call(const mcp_sampler *sampler, size_t n, const double *theta, size_t n_theta,

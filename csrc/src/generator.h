@@ -9,6 +9,7 @@
 #ifndef MCP_GENERATOR_H
 #define MCP_GENERATOR_H
 
+#include <stdalign.h>
 #include <stddef.h>
 
 #define MCP_MAX_UNITS 64
@@ -32,12 +33,21 @@ typedef struct thermal_map {
     float theta_scale_single[MCP_MAX_CONDITIONING];
 } thermal_map;
 
-/* The parameters at one temperature. */
+/* Of the polynomials that replace u/r at one temperature, each in a piece of the range of r. */
+#define MCP_PIECES 16
+#define MCP_DEGREE 5
+
+/*
+ * A generator at one temperature: its parameters, for what needs double precision, and what the
+ * kernels set and use.
+ */
 typedef struct folded_map {
     size_t units;
     double theta;
     double parameters[MCP_MAX_PARAMETERS];
-    float single[MCP_MAX_PARAMETERS]; /* set by the kernels, which use it */
+    float single[MCP_MAX_PARAMETERS];
+    alignas(64) float polynomials[MCP_DEGREE + 1][MCP_PIECES];
+    int is_tabulated;
 } folded_map;
 
 /*
@@ -50,9 +60,6 @@ extern const size_t mcp_builtin_weights_size;
 /* Read a generator from the bytes of its C form; name is for messages. Returns a mcp_status. */
 int mcp_generator_read(thermal_map *read, const unsigned char *bytes, size_t size,
                        const char *name);
-
-/* The same from a file. */
-int mcp_generator_read_file(thermal_map *read, const char *path);
 
 /* Set the parameters in double precision. */
 void mcp_generator_fold(const thermal_map *map, double theta, folded_map *folded);

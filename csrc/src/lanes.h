@@ -9,6 +9,7 @@
 
 #define PI 3.14159265358979323846
 #define LN_2 0.693147180559945309417
+#define ROOT_3 1.73205080756887729353
 
 /* ---- Random numbers: as many xoroshiro128++ generators as there are lanes ---- */
 
@@ -68,7 +69,7 @@ static inline doubles uniforms(words bits) { return uniforms_from(bits >> 12, 52
 /* ---- Elementary functions ---- */
 
 /*
- * -2 ln p for 0 < p < 1, to 2e-11 relative: p = 2^-k m with m from √½ to √2, and twice the minimax
+ * -2 ln p for 0 < p < 1, to 4e-9 relative: p = 2^-k m with m from √½ to √2, and twice the minimax
  * polynomial of ln(1 + f)/f. The number 128 + k is put together from bits, and its product with
  * 2 ln 2 less that of 128 is exactly 0 for k = 0, where the result may be small.
  */
@@ -77,31 +78,36 @@ static inline doubles minus_twice_log(doubles p) {
     const words k = (UINT64_C(0x3FF6A09E667F3BCC) - bits) & UINT64_C(0xFFF0000000000000);
     const doubles f = (doubles)(bits + k) - 1.0;
     const doubles exponent = (doubles)(k >> 7 | UINT64_C(0x4060000000000000));
-    doubles q = every_double(0.107258207513417719);
-    q = q * f - 0.198017361643305884;
-    q = q * f + 0.200663897843035843;
-    q = q * f - 0.198456978085697566;
-    q = q * f + 0.220101688571195581;
-    q = q * f - 0.249949709685506033;
-    q = q * f + 0.285819737889036529;
-    q = q * f - 0.333338867408933925;
-    q = q * f + 0.399997622915179873;
-    q = q * f - 0.499999881622003872;
-    q = q * f + 0.666666686674385112;
-    q = q * f - 1.00000000058814886;
-    q = q * f + 1.99999999997191602;
+    doubles q = every_double(-0.152422070632894648);
+    q = q * f + 0.258092849759975191;
+    q = q * f - 0.264869141906310136;
+    q = q * f + 0.283636752251114001;
+    q = q * f - 0.332180273667758332;
+    q = q * f + 0.400039368190321511;
+    q = q * f - 0.500031730293248528;
+    q = q * f + 0.666666519888776367;
+    q = q * f - 0.999999765803733791;
+    q = q * f + 1.99999999991814063;
     return exponent * (2.0 * LN_2) - 256.0 * LN_2 - f * q;
 }
 
-/* sin²(πw) for |w| <= ½, to 4e-11 relative. */
-static inline doubles sine_square(doubles w) {
-    const doubles z = w * w;
+/* sin(πw)/w for |w| <= ½, as a function of z = w², to 2e-11 relative. */
+static inline doubles sine_over_w(doubles z) {
     doubles q = every_double(-0.00702216344871942713);
     q = q * z + 0.082046478780543645;
     q = q * z - 0.599251330095048512;
     q = q * z + 2.55016324031651283;
     q = q * z - 5.16771276211575176;
-    q = q * z + 3.14159265352334541;
+    return q * z + 3.14159265352334541;
+}
+
+/* sin²(πw) for |w| <= ½, to rounding: the polynomial itself to 1e-8. */
+static inline floats sine_square(floats w) {
+    const floats z = w * w;
+    floats q = 0.0775603861211F * z - 0.598242125955F;
+    q = q * z + 2.55006972626F;
+    q = q * z - 5.1677096848F;
+    q = q * z + 3.1415926369F;
     return z * (q * q);
 }
 
@@ -117,6 +123,23 @@ static inline floats inverse_root(floats x) {
     q = q * w - 3.64296062900830679F;
     q = q * w + 2.54854779936351102F;
     return y * q;
+}
+
+typedef struct roots {
+    floats root;
+    floats inverse;
+} roots;
+
+/* √x and 1/√x to rounding: a shorter polynomial, to 2e-5, and a step of Newton's method. */
+static inline roots roots_of(floats x) {
+    const floats y = (floats)(UINT32_C(0x5F301400) - ((half_words)x >> 1));
+    const floats w = x * y * y;
+    floats q = 0.445616868281F * w - 1.38736479407F;
+    q = q * w + 1.9417909166F;
+    const floats inverse = y * q;
+    const floats root = x * inverse;
+    const floats correction = 0.5F - 0.5F * root * inverse;
+    return (roots){root + root * correction, inverse + inverse * correction};
 }
 
 #endif

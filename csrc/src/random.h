@@ -39,13 +39,20 @@ static inline double uniform(generator_state generator) {
     return ((double)(int64_t)(next_bits(generator) >> 12) + 0.5) * 0x1p-52;
 }
 
-/* The first coordinate of a point in the unit disc. */
-static inline double coordinate_in_disc(generator_state generator) {
+/* A point in the unit disc. */
+typedef struct point_in_disc {
+    double a;
+    double b;
+    double square; /* a² + b² */
+} point_in_disc;
+
+static inline point_in_disc draw_point_in_disc(generator_state generator) {
     for (;;) {
         const double a = 2.0 * uniform(generator) - 1.0;
         const double b = 2.0 * uniform(generator) - 1.0;
-        if (a * a + b * b <= 1.0)
-            return a;
+        const double square = a * a + b * b;
+        if (square <= 1.0)
+            return (point_in_disc){a, b, square};
     }
 }
 

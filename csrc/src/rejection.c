@@ -32,7 +32,7 @@ double mcp_draw_gamma_mixture(const gamma_mixture *mixture, generator_state rand
              * A gamma of shape 2, -ln(U₁U₂), times a beta of shapes (3/2, 1/2), 1 - a² for a
              * coordinate a of a point in the unit disc, is one of shape 3/2.
              */
-            const double a = coordinate_in_disc(random);
+            const double a = draw_point_in_disc(random).a;
             t = -log(uniform(random) * uniform(random)) * (1.0 - a * a);
             if (choice >= mixture->up_to_shape_3_2)
                 t -= log(uniform(random));

@@ -2,8 +2,8 @@
 #ifndef MCP_SAMPLER_H
 #define MCP_SAMPLER_H
 
+#include "dispatch.h"
 #include "exact.h"
-#include "kernels.h"
 #include "torch_loader.h"
 
 #include <mcplugin_streams.h>
@@ -11,7 +11,7 @@
 /* What the first word of a sampler says while it is alive. */
 #define MCP_ALIVE UINT64_C(0x6D63705F73616D70)
 
-typedef enum sampler_kind { GAN, GAN_EXACT, REJECTION, TORCH } sampler_kind;
+typedef enum sampler_kind { GAN, GAN_EXACT, REJECTION, TORCH, GAN_EVENT, EXACT_EVENT } sampler_kind;
 
 struct mcp_sampler {
     uint64_t life;
@@ -19,9 +19,13 @@ struct mcp_sampler {
     double theta_lo;
     double theta_hi;
     const kernels *kernels;
-    thermal_map generator;
+    const event_kernels *event_kernels;
+    union {
+        thermal_map generator;  /* of gan and gan-exact */
+        event_generator events; /* of gan-event */
+        torch_engine torch;
+    };
     exact_envelope envelope; /* of gan-exact */
-    torch_engine torch;
 };
 
 #endif

@@ -17,9 +17,9 @@ static int draw_with_torch(const mcp_sampler *sampler, mcp_rng *rng, size_t n, c
     draw_block block;
     for (size_t first = 0; first < n; first += MCP_BLOCK) {
         const size_t count = mcp_block_size(first, n);
-        sampler->kernels->draw_radii(advanced.state, count, &block);
+        sampler->kernels->draw_latents(advanced.state, count, &block);
         for (size_t i = 0; i < count; i++)
-            (*drawn)[first + i] = sqrt(block.radius_square[i]);
+            (*drawn)[first + i] = sqrt(block.chi_square[i] * block.share[i]);
     }
     const int status = n == 0 ? MCP_OK : mcp_torch_map(&sampler->torch, n, theta, n_theta, *drawn);
     if (status == MCP_OK) {
@@ -34,7 +34,7 @@ static void draw(const mcp_sampler *sampler, source from, size_t n, const double
                  size_t n_theta, double *u) {
     temperatures at;
     draw_block block;
-    mcp_prepare(sampler, theta, n_theta, &at);
+    mcp_prepare_draws(sampler, from, n, theta, n_theta, &at);
     for (size_t first = 0; first < n; first += MCP_BLOCK) {
         const size_t count = mcp_block_size(first, n);
         mcp_draw_block(sampler, &at, from, first, count, &block);
@@ -49,6 +49,8 @@ int mcp_sample_four_velocity(const mcp_sampler *sampler, mcp_rng *rng, size_t n,
     const span spans[] = {
         {"theta", theta, n > 0 ? n_theta : 0, 0}, {"rng", rng, sizeof *rng / 8, 1}, {"u", u, n, 1}};
     int status = mcp_check_call(sampler, n, theta, n_theta, spans, 3);
+    if (status == MCP_OK)
+        status = mcp_check_gives_electrons(sampler);
     if (status == MCP_OK)
         status = mcp_check_rng(rng);
     if (status != MCP_OK || n == 0)
@@ -73,6 +75,8 @@ int mcp_sample_four_velocity_vector(const mcp_sampler *sampler, mcp_rng *rng, si
                           {"u3", u3, mcp_rows(n, 3), 1}};
     int status = mcp_check_call(sampler, n, theta, n_theta, spans, 3);
     if (status == MCP_OK)
+        status = mcp_check_gives_electrons(sampler);
+    if (status == MCP_OK)
         status = mcp_check_rng(rng);
     if (status != MCP_OK || n == 0)
         return status;
@@ -84,8 +88,8 @@ int mcp_sample_four_velocity_vector(const mcp_sampler *sampler, mcp_rng *rng, si
     }
     temperatures at;
     draw_block block;
-    mcp_prepare(sampler, theta, n_theta, &at);
     const source from = {rng->state, 0};
+    mcp_prepare_draws(sampler, from, n, theta, n_theta, &at);
     for (size_t first = 0; first < n; first += MCP_BLOCK) {
         const size_t count = mcp_block_size(first, n);
         if (drawn == NULL)
@@ -104,6 +108,8 @@ int mcp_sample_streams(const mcp_sampler *sampler, uint64_t *streams, size_t n, 
                           {"streams", streams, mcp_rows(n, 2), 1},
                           {"u", u, n, 1}};
     int status = mcp_check_call(sampler, n, theta, n_theta, spans, 3);
+    if (status == MCP_OK)
+        status = mcp_check_gives_electrons(sampler);
     if (status == MCP_OK && n > 0)
         status = mcp_check_streams(streams, n);
     if (status != MCP_OK || n == 0)

@@ -44,6 +44,8 @@ const char *mcp_strerror(int status) {
         return "this sampler has no such thing";
     case MCP_ERROR_TORCH:
         return "Python or torch failed behind a torch sampler";
+    case MCP_ERROR_PHOTON:
+        return "a photon energy is out of range";
     default:
         return "unknown status";
     }

@@ -8,6 +8,9 @@
 #include <string.h>
 
 static int check_map(const mcp_sampler *sampler) {
+    const int status = mcp_check_gives_electrons(sampler);
+    if (status != MCP_OK)
+        return status;
     return sampler->kind == GAN || sampler->kind == TORCH
                ? MCP_OK
                : mcp_fail(MCP_ERROR_UNSUPPORTED,
@@ -57,14 +60,16 @@ int mcp_transform(const mcp_sampler *sampler, size_t n, const double *theta, siz
     mcp_prepare(sampler, theta, n_theta, &at);
     for (size_t first = 0; first < n; first += MCP_BLOCK) {
         const size_t count = mcp_block_size(first, n);
-        for (size_t i = 0; i < count; i++)
-            block.radius_square[i] = square_of(z3 + 3 * (first + i));
+        for (size_t i = 0; i < count; i++) {
+            block.chi_square[i] = square_of(z3 + 3 * (first + i));
+            block.share[i] = 1.0F;
+        }
         if (mapped == NULL)
             mcp_map_block(sampler, &at, first, count, &block);
         else
             memcpy(block.u, mapped + first, count * sizeof *mapped);
         for (size_t i = 0; i < count; i++) {
-            const double square = block.radius_square[i];
+            const double square = block.chi_square[i];
             const double gain = square > 0.0 ? block.u[i] / sqrt(square) : 0.0;
             for (size_t axis = 0; axis < 3; axis++)
                 u3[3 * (first + i) + axis] = gain * z3[3 * (first + i) + axis];
@@ -92,8 +97,10 @@ int mcp_transform_radius(const mcp_sampler *sampler, size_t n, const double *the
     mcp_prepare(sampler, theta, n_theta, &at);
     for (size_t first = 0; first < n; first += MCP_BLOCK) {
         const size_t count = mcp_block_size(first, n);
-        for (size_t i = 0; i < count; i++)
-            block.radius_square[i] = radius[first + i] * radius[first + i];
+        for (size_t i = 0; i < count; i++) {
+            block.chi_square[i] = radius[first + i] * radius[first + i];
+            block.share[i] = 1.0F;
+        }
         mcp_map_block(sampler, &at, first, count, &block);
         memcpy(u + first, block.u, count * sizeof *u);
     }

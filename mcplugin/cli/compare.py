@@ -117,10 +117,10 @@ def _summary(comparison: "Comparison", folder: Path) -> str:
     lines = [f"{'verdict':<{width}} {comparison.sentence}"]
     for run in comparison.runs:
         speed = run.figure("photons_per_second").median
-        share = run.figure("electron_share").median
+        share = run.figure("sampler_share").median
         text = (
             f"{speed:.3g} photons/s, {comparison.speed_up(run).median:.2f} times "
-            f"{reference.label}, {100 * share:.0f} % of it electron draws"
+            f"{reference.label}, {100 * share:.0f} % of it the sampler's"
         )
         lines.append(f"{run.label:<{width}} {text}")
     lines += [

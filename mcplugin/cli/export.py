@@ -5,8 +5,8 @@ from pathlib import Path
 import click
 
 from mcplugin.cli.refusal import Refusal
-from mcplugin.errors import McpluginError, MissingPackageError, OutputError
-from mcplugin.learning.radial_map import thermal_map
+from mcplugin.errors import McpluginError, MissingPackageError, OutputError, WeightsError
+from mcplugin.learning.c_form import c_form_of
 from mcplugin.learning.weights import Weights, default_weights, load_weights
 
 _SUFFIXES = {"torchscript": ".pt", "c": ".mcp"}
@@ -29,7 +29,8 @@ def export(weights: Path | None, form: str, out: Path | None, overwrite: bool) -
     torchscript: a module that maps latents (n, 3), standard normal, and theta, a scalar tensor or
     (n,), to four-velocities (n, 3); its method radial(r, theta) maps radii alone. Double precision.
 
-    c: a file for libmcplugin, whose samplers gan:FILE and gan-exact:FILE read it.
+    c: a file for libmcplugin, whose samplers gan:FILE and gan-exact:FILE read it, or gan-event:FILE
+    if the weights are those of Compton events.
     """
     source = weights or default_weights()
     target = out or Path(source.with_suffix(_SUFFIXES[form]).name)
@@ -39,7 +40,7 @@ def export(weights: Path | None, form: str, out: Path | None, overwrite: bool) -
         loaded = load_weights(source)
         if form == "c":
             # The same bytes that the build compiles into the library.
-            target.write_bytes(thermal_map(loaded).c_form())
+            target.write_bytes(_c_form(loaded))
         else:
             _save_torchscript(loaded, target)
     except McpluginError as error:
@@ -47,6 +48,13 @@ def export(weights: Path | None, form: str, out: Path | None, overwrite: bool) -
     except (OSError, RuntimeError) as error:
         raise Refusal(f"cannot write {target}: {error}") from error
     click.echo(f"written {target} ({form})")
+
+
+def _c_form(weights: Weights) -> bytes:
+    try:
+        return c_form_of(weights.tensors, weights.card)
+    except ValueError as error:
+        raise WeightsError(str(error)) from error
 
 
 def _save_torchscript(weights: Weights, target: Path) -> None:

@@ -39,7 +39,9 @@ _log_option = click.option(
 
 @click.command(epilog="Example:  mcplugin run examples/ic4329a.toml --photons 1e6 --out ic4329a")
 @options.config_file
-@click.option("--sampler", help="Where electrons come from; see 'mcplugin samplers'.")
+@click.option(
+    "--sampler", help="Where electrons, or whole scatterings, come from; see 'mcplugin samplers'."
+)
 @options.photons
 @options.seed
 @worker_options

@@ -199,13 +199,13 @@ class Comparison:
 
     @cached_property
     def bound(self) -> OverRounds:
-        """How many times faster the reference's run would be if electrons cost no time (Amdahl)."""
+        """How many times faster the reference's run would be if draws cost no time (Amdahl)."""
         return OverRounds(
-            tuple(1.0 / max(1.0 - r.electron_share, 1e-9) for r in self.reference.rounds)
+            tuple(1.0 / max(1.0 - r.sampler_share, 1e-9) for r in self.reference.rounds)
         )
 
     def share_of_bound(self, run: SamplerRun) -> OverRounds:
-        """What a sampler reaches of the bound: its speed over that with electrons for nothing."""
+        """What a sampler reaches of the bound: its speed over that with draws for nothing."""
         pairs = zip(self.speed_up(run).values, self.bound.values, strict=True)
         return OverRounds(tuple(reached / bound for reached, bound in pairs))
 

@@ -233,36 +233,46 @@ def _speed(comparison: Comparison) -> str:
                 _measured(run.figure("photons_per_second"), 1e-6, 3),
                 _measured(run.figure("scatterings_per_second"), 1e-6, 3),
                 _measured(run.figure("nanoseconds_per_draw"), 1.0, 3),
-                _measured(run.figure("electron_share"), 100.0, 2, " %"),
+                _measured(run.figure("sampler_share"), 100.0, 2, " %"),
                 _measured(comparison.speed_up(run), 1.0, 3),
                 _measured(comparison.share_of_bound(run), 100.0, 2, " %"),
             )
         )
     reference = comparison.reference
-    share = reference.figure("electron_share").median
+    share = reference.figure("sampler_share").median
     rounds = len(reference.rounds)
     threads = "one thread" if comparison.threads == 1 else f"{comparison.threads} threads"
     head = (
         "sampler",
         "10⁶ photons/s",
         "10⁶ scatterings/s",
-        "ns per electron draw",
-        "share of electron draws",
+        "ns per draw",
+        "share of draws",
         "speed-up",
         "of the bound",
     )
     return (
-        f"<p>With {escape(reference.label)}, {100 * share:.0f} % of the run goes into drawing "
-        "electrons, so an infinitely fast sampler would make the run "
+        f"<p>With {escape(reference.label)}, {100 * share:.0f} % of the run goes into "
+        f"{_draws(reference)}, so an infinitely fast sampler of these would make the run "
         f"{comparison.bound.median:.2f} times faster (Amdahl’s bound). The last column is what "
-        "each sampler reaches of that bound.</p>"
+        "each sampler reaches of that bound, beyond which one of whole scatterings may get.</p>"
         + table(head, rows)
         + f'<p class="soft">Medians of {rounds} round{"s" * (rounds > 1)} on {threads}, with '
         "smallest and largest below; within a round the samplers take turns, each round beginning "
         "with another one. Speed-ups are ratios within a round. Wide ranges mean that the machine "
-        f"was busy with other work. A photon scatters {reference.mean_scatterings:.3g} times, and "
-        f"a scattering asks for {reference.draws_per_scattering:.3g} electrons.</p>"
+        f"was busy with other work. A photon scatters {reference.mean_scatterings:.3g} times"
+        f"{_electrons_asked(reference)}.</p>"
     )
+
+
+def _draws(run: SamplerRun) -> str:
+    return "drawing electrons" if run.electron_draws else "drawing scatterings"
+
+
+def _electrons_asked(run: SamplerRun) -> str:
+    if not run.electron_draws:
+        return ""
+    return f", and a scattering asks for {run.draws_per_scattering:.3g} electrons"
 
 
 def _measured(figure: OverRounds, unit: float, digits: int, sign: str = "") -> str:

@@ -267,12 +267,12 @@ def _deviations(axes: Axes, comparison: Comparison, name: str) -> None:
 
 
 def _speed(comparison: Comparison) -> Figure:
-    """Time per photon: drawing electrons, and all the rest."""
+    """Time per photon: the sampler, and all the rest."""
     figure = figure_of_height(1.2 + 0.36 * len(comparison.runs))
     axes = figure.add_subplot()
     for row, run in enumerate(comparison.runs):
         per_photon = 1e9 / run.figure("photons_per_second").median
-        drawing = run.figure("electron_share").median * per_photon
+        drawing = run.figure("sampler_share").median * per_photon
         colour = _colour(comparison, run)
         axes.barh(row, per_photon - drawing, color="0.75", height=0.62)
         axes.barh(row, drawing, left=per_photon - drawing, color=colour, height=0.62)
@@ -281,7 +281,7 @@ def _speed(comparison: Comparison) -> Figure:
     axes.axvline(rest, color="0.25", lw=0.9, ls="--")
     axes.set_yticks(range(len(comparison.runs)), [run.label for run in comparison.runs])
     axes.invert_yaxis()
-    axes.set_xlabel("ns per photon: in grey all but the electrons", fontsize=9)
+    axes.set_xlabel("ns per photon: in grey all but the sampler", fontsize=9)
     axes.set_title("Time per photon (dashed: an infinitely fast sampler)", fontsize=9)
     axes.tick_params(axis="x", direction="in", top=True)
     return figure

@@ -18,7 +18,8 @@ import numpy as np
 from mcplugin.domain import whole_number
 from mcplugin.errors import InputError, OutputError, reason_of
 from mcplugin.interruption import stop_on_interrupt
-from mcplugin.samplers.base import ElectronVelocitySampler, get_sampler
+from mcplugin.samplers.registry import Sampler
+from mcplugin.samplers.scattering import get_sampler_of_either_kind
 from mcplugin.transport.configuration import Configuration
 from mcplugin.transport.simulation import Result, simulate
 from mcplugin.transport.spectrum import Part, Spectrum
@@ -46,10 +47,10 @@ class Round:
         Wall time.
     photons_per_second, scatterings_per_second : float
         Per wall time, on all threads together.
-    electron_share : float
+    sampler_share : float
         Share of the working time that the sampler took.
     nanoseconds_per_draw : float
-        Time of one thread for one electron.
+        Time of one thread for one electron, or one scattering if the sampler draws those.
     """
 
     seed: int
@@ -57,22 +58,23 @@ class Round:
     seconds: float
     photons_per_second: float
     scatterings_per_second: float
-    electron_share: float
+    sampler_share: float
     nanoseconds_per_draw: float
 
     @classmethod
     def of(cls, result: Result) -> "Round":
         """Pick the figures of a run."""
         s = result.summary
+        draws = s["electron_draws"] or s["scatterings"]
         return cls(
             seed=s["seed"],
             photons=s["photons"],
             seconds=s["seconds"],
             photons_per_second=s["photons_per_second"],
             scatterings_per_second=s["scatterings_per_second"],
-            electron_share=s["electron_share"],
-            # A source that never scatters draws no electron.
-            nanoseconds_per_draw=1e9 * s["electron_seconds"] / max(s["electron_draws"], 1),
+            sampler_share=s["sampler_share"],
+            # A source that never scatters draws nothing.
+            nanoseconds_per_draw=1e9 * s["sampler_seconds"] / max(draws, 1),
         )
 
 
@@ -117,7 +119,7 @@ class SamplerRun:
         How good it is at this temperature by its own account.
     spectrum : Spectrum
         Of the photons of all rounds together.
-    escaped, absorbed, cut, scatterings, electron_draws : int
+    escaped, absorbed, cut, scatterings, electron_draws, exact_scatterings : int
         Counts over all rounds.
     amplification, amplification_error : float
         Escaping over seed energy, and its standard error.
@@ -135,6 +137,7 @@ class SamplerRun:
     cut: int
     scatterings: int
     electron_draws: int
+    exact_scatterings: int
     amplification: float
     amplification_error: float
     rounds: tuple[Round, ...]
@@ -167,6 +170,7 @@ class SamplerRun:
             cut=tally.cut,
             scatterings=tally.scatterings,
             electron_draws=tally.electron_draws,
+            exact_scatterings=tally.exact_scatterings,
             amplification=float(weight @ amplification),
             amplification_error=float(np.linalg.norm(weight * error)),
             rounds=tuple(Round.of(result) for result in results),
@@ -196,10 +200,13 @@ class SamplerRun:
         names = (
             "photons_per_second",
             "scatterings_per_second",
-            "electron_share",
+            "sampler_share",
             "nanoseconds_per_draw",
         )
-        counts = ("escaped", "absorbed", "cut", "scatterings", "electron_draws")
+        counts = (
+            *("escaped", "absorbed", "cut"),
+            *("scatterings", "electron_draws", "exact_scatterings"),
+        )
         return {
             "sampler": self.sampler,
             "options": dict(self.options),
@@ -229,7 +236,7 @@ def _part_dict(part: Part) -> dict[str, Any]:
 
 def take_turns(
     config: Source,
-    samplers: Sequence[str | ElectronVelocitySampler],
+    samplers: Sequence[str | Sampler],
     *,
     photons: int | None = None,
     rounds: int = 5,
@@ -244,7 +251,7 @@ def take_turns(
     ----------
     config : path, mapping or Configuration
         As for :func:`~mcplugin.transport.simulation.simulate`.
-    samplers : sequence of str or ElectronVelocitySampler
+    samplers : sequence of str, ElectronVelocitySampler or ScatteringSampler
         Tags, or samplers themselves. The same one twice makes a control.
     photons : int, optional
         Seed photons of each sampler, over all rounds; overrides the configuration.
@@ -282,7 +289,7 @@ def take_turns(
     if rounds > photons:
         raise InputError(f"photons = {photons} are too few for {rounds} rounds: lower rounds")
     made = [
-        get_sampler(each, **run.sampler_options) if each == run.sampler else get_sampler(each)
+        get_sampler_of_either_kind(each, **(run.sampler_options if each == run.sampler else {}))
         for each in samplers
     ]
     labels = labels_of(samplers)
@@ -328,7 +335,7 @@ def _make_folder(folder: Path) -> None:
         raise OutputError(f"cannot keep checkpoints in {folder}: {reason_of(error)}") from error
 
 
-def labels_of(samplers: Sequence[str | ElectronVelocitySampler]) -> list[str]:
+def labels_of(samplers: Sequence[str | Sampler]) -> list[str]:
     """Tags, with a number where one is met again."""
     met: Counter[str] = Counter()
     labels = []

@@ -183,7 +183,8 @@ class FoldedEventGenerator:
     theta : float
         Electron temperature.
     x_range : (float, float)
-        Photon energies for which it was trained.
+        Photon energies for which it was trained. It is valid for softer ones, too: both networks
+        reach their Thomson limit linearly in x, and are there at the lower end.
     """
 
     def __init__(
@@ -200,7 +201,7 @@ class FoldedEventGenerator:
         Parameters
         ----------
         x : array_like
-            Photon energies hν/(mₑc²) within ``x_range``.
+            Photon energies hν/(mₑc²), 0 <= x <= ``x_range[1]``.
         v : array_like
             Uniform random numbers, 0 <= v <= 1.
 
@@ -214,7 +215,7 @@ class FoldedEventGenerator:
         InputError
             If a value is out of range or not finite, or the shapes do not go together.
         """
-        x, v = broadcast(x=array_within("x", x, *self.x_range), v=array_within("v", v, 0, 1))
+        x, v = broadcast(x=array_within("x", x, 0.0, self.x_range[1]), v=array_within("v", v, 0, 1))
         return np.asarray(1.0 - 2.0 * self._deflection(x, v))
 
     def momentum(self, x: ArrayLike, h: ArrayLike, z: ArrayLike) -> Array:
@@ -223,7 +224,7 @@ class FoldedEventGenerator:
         Parameters
         ----------
         x : array_like
-            Photon energies hν/(mₑc²) within ``x_range``.
+            Photon energies hν/(mₑc²), 0 <= x <= ``x_range[1]``.
         h : array_like
             Deflections, (1 - cosine)/2 of the scattering angle, 0 <= h <= 1.
         z : array_like
@@ -241,7 +242,7 @@ class FoldedEventGenerator:
             If a value is out of range or not finite, or the shapes do not go together.
         """
         x, h, z = broadcast(
-            x=array_within("x", x, *self.x_range),
+            x=array_within("x", x, 0.0, self.x_range[1]),
             h=array_within("h", h, 0, 1),
             z=array_within("z", z, -Z_MAX, Z_MAX),
         )
@@ -253,7 +254,7 @@ class FoldedEventGenerator:
         Parameters
         ----------
         x : array_like
-            Photon energies hν/(mₑc²) within ``x_range``.
+            Photon energies hν/(mₑc²), 0 <= x <= ``x_range[1]``.
         v : array_like
             Uniform random numbers, 0 <= v <= 1.
         z : array_like
@@ -271,7 +272,7 @@ class FoldedEventGenerator:
             If a value is out of range or not finite, or the shapes do not go together.
         """
         x, v, z = broadcast(
-            x=array_within("x", x, *self.x_range),
+            x=array_within("x", x, 0.0, self.x_range[1]),
             v=array_within("v", v, 0, 1),
             z=array_within("z", z, -Z_MAX, Z_MAX),
         )

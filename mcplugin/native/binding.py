@@ -26,6 +26,7 @@ _HEADERS = ("mcplugin.h", "mcplugin_streams.h")
 _ERRORS: dict[str, type[McpluginError]] = {
     "MCP_ERROR_ARGUMENT": InputError,
     "MCP_ERROR_THETA": ThetaRangeError,
+    "MCP_ERROR_PHOTON": InputError,
     "MCP_ERROR_SPEC": InputError,
     "MCP_ERROR_FILE": WeightsError,
     "MCP_ERROR_WEIGHTS": WeightsError,
@@ -104,7 +105,8 @@ class Library:
         spec : str
             As for ``mcp_sampler_create``.
         weights : bytes, optional
-            Weights in their C form for "gan" and "gan-exact", instead of those compiled in.
+            Weights in their C form for "gan", "gan-exact" and "gan-event", instead of those
+            compiled in.
         tail_radius : float
             Used with ``weights``: the latent radius, 1 to 20, at which gan-exact draws its tail
             from another proposal.
@@ -126,7 +128,16 @@ class Library:
         streams: NDArray[np.uint64],
         u: NDArray[np.float64],
     ) -> None:
-        """``mcp_sample_streams`` on contiguous arrays; other threads run meanwhile."""
+        """``mcp_sample_streams`` on contiguous arrays; other threads run meanwhile.
+
+        ``theta`` is one temperature for all draws, of shape (), or one per draw.
+        """
+        if theta.ndim == 1 and u.size == 1:
+            # To the library it would be the temperature of all draws, which has bits of its own.
+            rows, drawn = np.repeat(streams, 2, axis=0), np.empty(2)
+            self.sample_streams(sampler, np.repeat(theta, 2), rows, drawn)
+            streams[:], u[:] = rows[:1], drawn[:1]
+            return
         address = self.ffi.from_buffer
         self.check(
             self.functions.mcp_sample_streams(
@@ -159,6 +170,60 @@ class Library:
             )
         )
 
+    def scatter_streams(
+        self,
+        sampler: Any,
+        x: NDArray[np.float64],
+        theta: NDArray[np.float64],
+        streams: NDArray[np.uint64],
+        x_out: NDArray[np.float64],
+        cosine: NDArray[np.float64],
+    ) -> None:
+        """``mcp_scatter_streams`` on contiguous arrays; other threads run meanwhile."""
+        address = self.ffi.from_buffer
+        self.check(
+            self.functions.mcp_scatter_streams(
+                sampler,
+                address(self._words, streams),
+                x.size,
+                address(self._doubles, x),
+                address(self._doubles, theta),
+                theta.size,
+                address(self._doubles, x_out),
+                address(self._doubles, cosine),
+            )
+        )
+
+    def transform_event(
+        self,
+        sampler: Any,
+        x: NDArray[np.float64],
+        theta: NDArray[np.float64],
+        v: NDArray[np.float64],
+        z: NDArray[np.float64],
+        x_out: NDArray[np.float64],
+        cosine: NDArray[np.float64],
+    ) -> None:
+        """``mcp_transform_event`` on contiguous arrays."""
+        address = self.ffi.from_buffer
+        self.check(
+            self.functions.mcp_transform_event(
+                sampler,
+                x.size,
+                address(self._doubles, theta),
+                theta.size,
+                address(self._doubles, x),
+                address(self._doubles, v),
+                address(self._doubles, z),
+                address(self._doubles, x_out),
+                address(self._doubles, cosine),
+            )
+        )
+
+    def photon_range(self, sampler: Any) -> tuple[float, float]:
+        """``mcp_sampler_photon_range``."""
+        return self._range(self.functions.mcp_sampler_photon_range, sampler)
+
     def acceptance(self, sampler: Any, theta: float) -> float:
         """``mcp_sampler_acceptance``."""
         out = self.ffi.new("double *")
@@ -167,8 +232,11 @@ class Library:
 
     def theta_range(self, sampler: Any) -> tuple[float, float]:
         """``mcp_sampler_theta_range``."""
+        return self._range(self.functions.mcp_sampler_theta_range, sampler)
+
+    def _range(self, ask: Any, sampler: Any) -> tuple[float, float]:
         low, high = self.ffi.new("double *"), self.ffi.new("double *")
-        self.check(self.functions.mcp_sampler_theta_range(sampler, low, high))
+        self.check(ask(sampler, low, high))
         return float(low[0]), float(high[0])
 
     def instruction_set(self, sampler: Any) -> str:

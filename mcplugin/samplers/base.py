@@ -7,19 +7,14 @@ stream; a draw depends on its own stream and temperature alone. To write one, de
 ``mcplugin.samplers``.
 """
 
-import difflib
-import functools
-from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from importlib.metadata import entry_points
-from types import MappingProxyType
-from typing import Any, ClassVar
+from abc import abstractmethod
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mcplugin.domain import THETA_REMEDY, temperature, whole_number
-from mcplugin.errors import InputError, McpluginError, SamplerError, UnknownSamplerError
+from mcplugin.domain import temperature, whole_number
+from mcplugin.errors import InputError
 from mcplugin.jit import kernel
 from mcplugin.random_streams import (
     Streams,
@@ -27,44 +22,17 @@ from mcplugin.random_streams import (
     point_in_disc,
     random_streams,
 )
+from mcplugin.samplers.registry import ELECTRONS, Sampler, construct, introduced, tags
 from mcplugin.units import dimensionless_temperature
-
-ENTRY_POINT_GROUP = "mcplugin.samplers"
 
 Array = NDArray[np.float64]
 
 
-class ElectronVelocitySampler(ABC):
+class ElectronVelocitySampler(Sampler):
     """Draws the four-velocity u = γβ of thermal electrons.
 
-    Attributes
-    ----------
-    name : str
-        The tag under which the sampler is registered.
-    theta_range : (float, float)
-        Electron temperatures kT/(mₑc²) at which it is valid.
-    theta_remedy : str
-        What to do about a temperature outside that range; ends the error message.
-    options : mapping
-        Constructor options that make this very sampler again; kept in a run's provenance.
-    variants : tuple of mappings
-        Sets of constructor options that are worth listing, testing and timing; the first is the
-        default.
-    per_stream : bool
-        Whether a draw depends on its own stream and temperature alone. A run with a sampler that
-        says no is valid, but another one on another number of threads.
+    Attributes are those of :class:`~mcplugin.samplers.registry.Sampler`.
     """
-
-    name: ClassVar[str]
-    theta_range: tuple[float, float]
-    theta_remedy: str = THETA_REMEDY
-    options: Mapping[str, Any] = MappingProxyType({})
-    variants: ClassVar[tuple[Mapping[str, Any], ...]] = ({},)
-    per_stream: bool = True
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Travel to another process as class and options, which make this very sampler again."""
-        return functools.partial(type(self), **self.options), ()
 
     @abstractmethod
     def fill(self, theta: Array, streams: Streams, u: Array) -> None:
@@ -78,14 +46,6 @@ class ElectronVelocitySampler(ABC):
             Random streams, to be advanced in place; draw i may use row i only.
         u : (n,) array of float64
             Contiguous output.
-        """
-
-    @abstractmethod
-    def quality(self, theta: float) -> Mapping[str, float]:
-        """How good the sampler is at one temperature, by its own account.
-
-        Rejection samplers report their ``acceptance``; approximate ones their
-        ``interpolation_error`` or ``distance``, sup |F(u) - F_exact(u)| of what they draw.
         """
 
     def sample(self, theta: ArrayLike, streams: Streams, out: Array | None = None) -> Array:
@@ -119,7 +79,7 @@ class ElectronVelocitySampler(ABC):
                 f"theta must be a scalar or have shape ({count},), one per stream, "
                 f"not {theta.shape}"
             )
-        u = _checked_out(out, (count,))
+        u = checked_out(out, (count,))
         self.fill(np.asarray(theta, order="C"), streams, u)
         return u
 
@@ -138,12 +98,19 @@ class ElectronVelocitySampler(ABC):
         ThetaRangeError, InputError
             As :meth:`sample`.
         """
-        vectors = _checked_out(out, (len(checked_streams(streams)), 3))
+        vectors = checked_out(out, (len(checked_streams(streams)), 3))
         _point_isotropically(self.sample(theta, streams), streams, vectors)
         return vectors
 
 
-def _checked_out(out: Array | None, shape: tuple[int, ...]) -> Array:
+def checked_out(out: Array | None, shape: tuple[int, ...]) -> Array:
+    """Give the array to write into, making one where none is given.
+
+    Raises
+    ------
+    InputError
+        If it is of another type, shape or layout.
+    """
     if out is None:
         return np.empty(shape)
     plain = isinstance(out, np.ndarray) and not hasattr(out, "unit")
@@ -166,14 +133,9 @@ def _point_isotropically(u: Array, streams: Streams, vectors: Array) -> None:
         vectors[i, 2] = u[i] * (1.0 - 2.0 * square)
 
 
-@functools.cache
-def _registry() -> dict[str, Any]:
-    return {entry.name: entry for entry in entry_points(group=ENTRY_POINT_GROUP)}
-
-
 def sampler_names() -> list[str]:
     """Tags of all samplers registered on this machine, third-party ones included."""
-    return sorted(_registry())
+    return tags(ELECTRONS)
 
 
 def get_sampler(
@@ -205,60 +167,9 @@ def get_sampler(
     if isinstance(sampler, ElectronVelocitySampler):
         if options:
             raise InputError(f"options {sorted(options)} come too late for a constructed sampler")
-        return _introduced(sampler, f"this {type(sampler).__name__}")
-    registry = _registry()
-    if not isinstance(sampler, str) or sampler not in registry:
-        near = difflib.get_close_matches(str(sampler), registry, n=1, cutoff=0.4)
-        hint = f"did you mean {near[0]!r}? " if near else ""
-        raise UnknownSamplerError(
-            f"no sampler is called {sampler!r}: {hint}registered are {', '.join(sorted(registry))}"
-        )
-    try:
-        constructor = registry[sampler].load()
-    except Exception as error:
-        raise SamplerError(
-            f"{registry[sampler].value}, registered as {sampler!r}, cannot be loaded: {error}"
-        ) from error
-    try:
-        constructed = constructor(**options)
-    except McpluginError:
-        raise
-    except TypeError as error:
-        if options:
-            raise InputError(f"sampler {sampler!r} cannot take {options}: {error}") from error
-        raise SamplerError(
-            f"{registry[sampler].value}, registered as {sampler!r}, makes no sampler: {error}"
-        ) from error
-    except Exception as error:
-        raise SamplerError(
-            f"{registry[sampler].value}, registered as {sampler!r}, failed when it was made: "
-            f"{type(error).__name__}: {error}"
-        ) from error
-    if not isinstance(constructed, ElectronVelocitySampler):
-        raise SamplerError(
-            f"{registry[sampler].value}, registered as {sampler!r}, makes no "
-            "ElectronVelocitySampler"
-        )
-    return _introduced(constructed, f"{registry[sampler].value}, registered as {sampler!r},")
-
-
-def _introduced(sampler: ElectronVelocitySampler, who: str) -> ElectronVelocitySampler:
-    """Refuse a sampler that does not say what it is called and where it is valid."""
-    name = getattr(sampler, "name", None)
-    if not isinstance(name, str) or not name:
-        raise SamplerError(f"{who} has name = {name!r}: set it to the sampler's tag")
-    given = getattr(sampler, "theta_range", None)
-    try:
-        low, high = (float(end) for end in given)  # type: ignore[union-attr]
-        valid = 0.0 < low <= high < float("inf")
-    except (TypeError, ValueError):
-        valid = False
-    if not valid:
-        raise SamplerError(
-            f"{who} has theta_range = {given!r}: set it to the lowest and highest temperature "
-            "theta > 0 at which the sampler is valid"
-        )
-    return sampler
+        return introduced(sampler, f"this {type(sampler).__name__}")
+    # An abstract class is what is asked for: its concrete ones are registered.
+    return construct(sampler, options, ElectronVelocitySampler, ELECTRONS)  # type: ignore[type-abstract]
 
 
 def sample_four_velocity(

@@ -23,7 +23,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mcplugin.domain import array_within
+from mcplugin.domain import array_within, real_array
 from mcplugin.errors import InputError, SamplerError
 from mcplugin.jit import kernel
 from mcplugin.random_streams import Streams, checked_streams, point_in_disc, uniform
@@ -32,7 +32,7 @@ from mcplugin.scattering.klein_nishina import draw_deflection, interacts
 Array = NDArray[np.float64]
 
 # Harder photons refuse nearly all electrons, by the hundred thousand.
-_X_MAX = 1e4
+X_MAX = 1e4
 
 # What the event kernel writes as the cosine of a photon that the offered electron did not scatter.
 REFUSED = 2.0
@@ -80,7 +80,7 @@ def scatter_off_electron(x: float, u: float, streams: Streams, i: int) -> tuple[
 class ElectronSource(Protocol):
     """What the event needs of an electron sampler."""
 
-    def sample(self, theta: float, streams: Streams) -> Array:
+    def sample(self, theta: ArrayLike, streams: Streams) -> Array:
         """Give one four-velocity |u| per stream."""
 
 
@@ -92,7 +92,7 @@ def meet_electrons(x: Array, u: Array, streams: Streams, x_out: Array, cosine: A
 
 
 def scatter(
-    x: ArrayLike, theta: float, electrons: ElectronSource, streams: Streams
+    x: ArrayLike, theta: ArrayLike, electrons: ElectronSource, streams: Streams
 ) -> tuple[Array, Array]:
     """Scatter every photon once in a thermal gas.
 
@@ -100,8 +100,8 @@ def scatter(
     ----------
     x : array_like
         Photon energies in the lab, 0 < x <= 1e4: a scalar or shape (n,).
-    theta : float
-        Electron temperature kT/(mₑc²).
+    theta : array_like
+        Electron temperature kT/(mₑc²): a scalar or shape (n,).
     electrons : ElectronSource
         Usually an :class:`~mcplugin.samplers.base.ElectronVelocitySampler`; asked again for each
         photon whose electron was refused by the Klein-Nishina cross-section.
@@ -128,15 +128,18 @@ def scatter(
             "mcplugin.get_sampler('rejection')"
         )
     count = len(checked_streams(streams))
-    x_in = array_within("x", x, np.finfo(np.float64).tiny, _X_MAX)
-    if x_in.shape not in ((), (count,)):
-        raise InputError(f"x must be a scalar or have shape ({count},), not {x_in.shape}")
+    x_in = array_within("x", x, np.finfo(np.float64).tiny, X_MAX)
+    thetas = real_array("theta", theta)
+    for name, array in (("x", x_in), ("theta", thetas)):
+        if array.shape not in ((), (count,)):
+            raise InputError(f"{name} must be a scalar or have shape ({count},), not {array.shape}")
     x_in = np.broadcast_to(x_in, count)
     x_out, cosine = np.empty((2, count))
     waiting = np.arange(count)
     while waiting.size:
         own_streams = streams[waiting]
-        u = array_within("four-velocity", electrons.sample(theta, own_streams), 0.0)
+        own_thetas = thetas if thetas.ndim == 0 else thetas[waiting]
+        u = array_within("four-velocity", electrons.sample(own_thetas, own_streams), 0.0)
         if u.shape != waiting.shape:
             raise SamplerError(f"{waiting.size} electrons were asked for, {u.shape} came")
         energies, cosines = np.empty((2, waiting.size))

@@ -25,6 +25,7 @@ from numpy.polynomial import Chebyshev
 from numpy.typing import ArrayLike, NDArray
 
 from mcplugin.domain import array_within, broadcast, single, temperature
+from mcplugin.scattering.recoil_angle import deflection, deflection_slope, recoil_angle
 from mcplugin.scattering.redistribution import X_MAX, energy_ratio, event_density
 
 Array = NDArray[np.float64]
@@ -80,7 +81,7 @@ def angle_cdf(h: ArrayLike, x: float, theta: float) -> Array:
     """
     h = array_within("h", h, 0.0, 1.0)
     x, theta = _conditions(x, theta)
-    return _probability(_angle_series(x, theta), _recoil_angle(h, x))
+    return _probability(_angle_series(x, theta), recoil_angle(h, x))
 
 
 def angle_quantile(probability: ArrayLike, x: float, theta: float) -> Array:
@@ -100,7 +101,7 @@ def angle_quantile(probability: ArrayLike, x: float, theta: float) -> Array:
     """
     probability = array_within("probability", probability, 0.0, 1.0)
     x, theta = _conditions(x, theta)
-    return _deflection(_quantile(_angle_series(x, theta), probability), x)
+    return deflection(_quantile(_angle_series(x, theta), probability), x)
 
 
 def momentum_cdf(zeta: ArrayLike, h: ArrayLike, x: float, theta: float) -> Array:
@@ -179,11 +180,11 @@ def event_moments(x: float, theta: float) -> EventMoments:
         The three means.
     """
     x, theta = _conditions(x, theta)
-    h = _deflection(_ANGLES, x)
+    h = deflection(_ANGLES, x)
     zeta, zeta_weights = _momentum_grid(theta)
     ratio = energy_ratio(zeta, h[:, None], x, theta)
     weight = event_density(zeta, h[:, None], x, theta) * zeta_weights
-    weight *= (_ANGLE_WEIGHTS * _deflection_slope(_ANGLES, x))[:, None]
+    weight *= (_ANGLE_WEIGHTS * deflection_slope(_ANGLES, x))[:, None]
     weight /= weight.sum()
     return EventMoments(
         ratio=float(np.sum(weight * ratio)),
@@ -209,21 +210,6 @@ def _momentum_slope(rapidity: Array, theta: float) -> Array:
     return np.asarray(np.cosh(0.5 * rapidity) / math.sqrt(theta))
 
 
-def _recoil_angle(h: Array, x: float) -> Array:
-    return np.asarray(2.0 * np.arctan2(np.sqrt((1.0 + 2.0 * x) * h), np.sqrt(1.0 - h)))
-
-
-def _deflection(angle: Array, x: float) -> Array:
-    back, forward = np.sin(0.5 * angle) ** 2, (1.0 + 2.0 * x) * np.cos(0.5 * angle) ** 2
-    return np.asarray(back / (back + forward))
-
-
-def _deflection_slope(angle: Array, x: float) -> Array:
-    """dh/dα."""
-    back, forward = np.sin(0.5 * angle) ** 2, (1.0 + 2.0 * x) * np.cos(0.5 * angle) ** 2
-    return np.asarray(0.5 * (1.0 + 2.0 * x) * np.sin(angle) / (back + forward) ** 2)
-
-
 def _momentum_grid(theta: float) -> tuple[Array, Array]:
     """Values of ζ evenly spaced in rapidity, and their weights in an integral over ζ."""
     end = float(_rapidity(_ZETA_END, theta))
@@ -236,8 +222,8 @@ def _angle_series(x: float, theta: float) -> Chebyshev:
     zeta, weights = _momentum_grid(theta)
 
     def density(angle: Array) -> Array:
-        given_angle = event_density(zeta, _deflection(angle, x)[:, None], x, theta) @ weights
-        return np.asarray(given_angle * _deflection_slope(angle, x))
+        given_angle = event_density(zeta, deflection(angle, x)[:, None], x, theta) @ weights
+        return np.asarray(given_angle * deflection_slope(angle, x))
 
     return _cumulative(density, 0.0, math.pi, _ANGLE_DEGREE)
 

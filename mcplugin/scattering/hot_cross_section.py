@@ -7,6 +7,7 @@ each meeting angle is absorbed in the uniform variable η (see :mod:`mcplugin.sc
 Pozdnyakov, Sobol & Sunyaev (1983), §9; Canfield, Howard & Liang (1987, ApJ 323, 565), eq. 4.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,6 +33,8 @@ _SHIFT = np.uint64(52 - _OCTAVE_BITS)
 _LOWEST_EXPONENT = -40
 _HIGHEST_EXPONENT = 20
 _FIRST_INDEX = np.int64((1023 + _LOWEST_EXPONENT) << _OCTAVE_BITS)
+_LOWEST = 2.0**_LOWEST_EXPONENT
+_HIGHEST = math.nextafter(2.0**_HIGHEST_EXPONENT, 0.0)
 
 
 @kernel
@@ -90,15 +93,13 @@ def hot_cross_section(x: ArrayLike, theta: float) -> Array:
 @kernel
 def look_up(x: float, values: Array, slopes: Array) -> float:
     """Interpolate linearly in the octave-wise even table; its ends stand for what is beyond."""
+    # Without branches, so that loops over many photons become SIMD.
+    inside = min(max(x, _LOWEST), _HIGHEST)
     # The bits of a positive double, read as an integer, are exponent and mantissa in order.
-    position = np.float64(x).view(np.uint64)
-    index = np.int64(position >> _SHIFT) - _FIRST_INDEX
-    if index < 0:
-        return float(values[0])
-    if index >= slopes.size:
-        return float(values[slopes.size])
-    corner = np.uint64((position >> _SHIFT) << _SHIFT).view(np.float64)
-    return float(values[index] + (x - corner) * slopes[index])
+    position = np.float64(inside).view(np.uint64) >> _SHIFT
+    corner = np.uint64(position << _SHIFT).view(np.float64)
+    index = np.int64(position) - _FIRST_INDEX
+    return float(values[index] + (inside - corner) * slopes[index])
 
 
 @dataclass(frozen=True)

@@ -23,8 +23,8 @@ _TIMINGS = (
     "photons_per_second",
     "scatterings_per_second",
     "working_seconds",
-    "electron_seconds",
-    "electron_share",
+    "sampler_seconds",
+    "sampler_share",
 )
 
 

@@ -45,7 +45,10 @@ _SHARE_OF_TIME = 0.01
 _SECONDS_TO_NEXT_TRY = 10.0
 
 _BINNED = ("seeds", "by_angle", "by_order")
-_COUNTS = ("photons", "escaped", "absorbed", "cut", "scatterings", "electron_draws")
+_COUNTS = (
+    *("photons", "escaped", "absorbed", "cut"),
+    *("scatterings", "electron_draws", "exact_scatterings"),
+)
 
 _log = logging.getLogger("mcplugin.transport")
 
@@ -58,13 +61,13 @@ class Clock:
     ----------
     seconds : float
         On the wall.
-    working_seconds, electron_seconds : float
+    working_seconds, sampler_seconds : float
         Of all workers together, and the part of it that the sampler took.
     """
 
     seconds: float = 0.0
     working_seconds: float = 0.0
-    electron_seconds: float = 0.0
+    sampler_seconds: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ import numpy as np
 from mcplugin.errors import McpluginError, SamplerError, WorkerError
 from mcplugin.samplers.base import ElectronVelocitySampler
 from mcplugin.samplers.lent_arrays import try_out
+from mcplugin.samplers.scattering import ScatteringSampler
 from mcplugin.scattering.hot_cross_section import HotCrossSectionTable
 from mcplugin.transport.configuration import Configuration
 from mcplugin.transport.geometry import Cloud
@@ -52,7 +53,7 @@ class Chunk:
         Its photons, sorted.
     walks : tuple of Walks
         What became of each photon, in order; empty unless asked for.
-    seconds, electron_seconds : float
+    seconds, sampler_seconds : float
         Working time of one core, and the part of it that the sampler took.
     worker : str
         Who did it: host/process/thread.
@@ -61,7 +62,7 @@ class Chunk:
     tally: Tally
     walks: tuple[Walks, ...]
     seconds: float
-    electron_seconds: float
+    sampler_seconds: float
     worker: str
 
 
@@ -75,8 +76,8 @@ class Task:
     ----------
     configuration : Configuration
         A complete run.
-    sampler : ElectronVelocitySampler
-        The one to draw electrons from, whatever the configuration says.
+    sampler : ElectronVelocitySampler or ScatteringSampler
+        The one to draw from, whatever the configuration says.
 
     Attributes
     ----------
@@ -91,7 +92,9 @@ class Task:
         If the sampler fails or refuses the temperature, or the source cannot be made.
     """
 
-    def __init__(self, configuration: Configuration, sampler: ElectronVelocitySampler) -> None:
+    def __init__(
+        self, configuration: Configuration, sampler: ElectronVelocitySampler | ScatteringSampler
+    ) -> None:
         self._asked = (configuration, sampler)
         self.problem = _problem(configuration, sampler)
         self.grid = _grid(configuration)
@@ -102,16 +105,16 @@ class Task:
         started = time.perf_counter()
         tally = Tally.empty(self.grid)
         kept: list[Walks] = []
-        electron_seconds = 0.0
+        sampler_seconds = 0.0
         for begin in range(first, first + count, _PIECE):
             walks = walk(self.problem, self.seed, begin, min(_PIECE, first + count - begin))
             tally = tally + Tally.of(walks, self.grid)
-            electron_seconds += walks.electron_seconds
+            sampler_seconds += walks.sampler_seconds
             if keep_walks:
                 kept.append(walks)
         worker = f"{platform.node()}/{os.getpid()}/{threading.get_native_id()}"
         seconds = time.perf_counter() - started
-        return Chunk(tally, tuple(kept), seconds, electron_seconds, worker)
+        return Chunk(tally, tuple(kept), seconds, sampler_seconds, worker)
 
     def __reduce__(self) -> tuple[Callable[[bytes], "Task"], tuple[bytes]]:
         return _task_in_this_process, (pickle.dumps(self._asked),)
@@ -122,7 +125,9 @@ def _task_in_this_process(asked: bytes) -> Task:
     return Task(*pickle.loads(asked))
 
 
-def _problem(configuration: Configuration, sampler: ElectronVelocitySampler) -> Problem:
+def _problem(
+    configuration: Configuration, sampler: ElectronVelocitySampler | ScatteringSampler
+) -> Problem:
     theta = configuration.plasma.temperature
     limit = configuration.run.max_scatterings
     # What the sampler refuses or breaks is known now, not in the middle of the run.
@@ -177,7 +182,7 @@ def finished_chunks(
         while flying or (first < last and not stopped()):
             while first < last and len(flying) < 2 * workers and not stopped():
                 # The last chunks are small, so that all workers finish together.
-                fair_share = max((last - first) // (2 * workers), _SMALLEST_CHUNK)
+                fair_share = max((last - first) // (2 * workers - 1), _SMALLEST_CHUNK)
                 count = min(size, fair_share, last - first)
                 with _losses_named():
                     flying.append(executor.submit(task, first, count, keep_walks))

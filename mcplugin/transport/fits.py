@@ -21,7 +21,7 @@ _ALL_HIGHER_ORDERS = np.iinfo(np.int32).max
 # What each summary entry is called in eight letters.
 _KEYWORDS = {
     "version": ("CREATOR", "program and version"),
-    "sampler": ("SAMPLER", "electron sampler"),
+    "sampler": ("SAMPLER", "sampler of electrons or scatterings"),
     "seed": ("RUNSEED", "seed of the random streams"),
     "theta": ("THETA", "electron temperature kT/(me c^2)"),
     "photons": ("PHOTONS", "seed photons"),
@@ -31,6 +31,7 @@ _KEYWORDS = {
     "interrupted": ("PARTIAL", "run was stopped before its last photon"),
     "scatterings": ("NSCATTER", "scatterings"),
     "electron_draws": ("NDRAWS", "electrons drawn, refused ones included"),
+    "exact_scatterings": ("NEXACT", "scatterings left to the exact law"),
     "amplification": ("AMPLIF", "escaping over seed energy"),
     "amplification_error": ("AMPLERR", "standard error of AMPLIF"),
 }

@@ -1,4 +1,4 @@
-"""The cloud: where photons enter it, how far its surface is, and where a flight ends.
+"""The cloud: where photons enter it, where a flight ends, and how a photon turns.
 
 Both clouds are symmetric enough that two numbers fix a photon: its place (the distance from the
 centre of a sphere of radius 1, or the height in a slab of height 1) and the cosine μ between its
@@ -10,8 +10,11 @@ import math
 from dataclasses import dataclass
 
 from mcplugin.jit import kernel
-from mcplugin.random_streams import Streams, point_in_disc, uniform
+from mcplugin.random_streams import Streams, uniform
 from mcplugin.transport.configuration import Configuration
+
+# In place of the cosine with which a photon leaves the cloud, when it does not.
+INSIDE = 2.0
 
 SPHERE_CENTRE, SPHERE_UNIFORM, SPHERE_SURFACE, SLAB_BASE, SLAB_UNIFORM = range(5)
 
@@ -72,42 +75,33 @@ def enter(entry: int, streams: Streams, i: int) -> tuple[float, float]:
 
 
 @kernel
-def surface_cosine(entry: int, place: float, mu: float) -> float:
-    """Cosine to the normal with which a photon flying on freely would leave the cloud."""
-    if entry <= SPHERE_SURFACE:
-        # The impact parameter is conserved.
-        return math.sqrt(max(1.0 - place * place * (1.0 - mu * mu), 0.0))
-    return mu
+def in_sphere(place: float, mu: float, length: float) -> tuple[float, float, float]:
+    """Place and μ after a flight, and the cosine to the normal where it leaves, or ``INSIDE``."""
+    # The square of the impact parameter, which a flight conserves.
+    square = place * place * (1.0 - mu * mu)
+    exit_cosine = math.sqrt(max(1.0 - square, 0.0))
+    # The triangle of centre, start and end.
+    along = place * mu + length
+    radius = math.sqrt(along * along + square)
+    cosine = along / radius if radius > 0.0 else 1.0
+    stays = length < max(exit_cosine - place * mu, 0.0)
+    return (
+        min(radius, 1.0),
+        min(max(cosine, -1.0), 1.0),
+        INSIDE if stays else exit_cosine,
+    )
 
 
 @kernel
-def distance_to_surface(entry: int, place: float, mu: float) -> float:
-    """Length of the free way out of the cloud; infinite along a slab."""
-    if entry <= SPHERE_SURFACE:
-        return max(surface_cosine(entry, place, mu) - place * mu, 0.0)
-    if mu > 0.0:
-        return (1.0 - place) / mu
-    if mu < 0.0:
-        return -place / mu
-    return math.inf
+def in_slab(place: float, mu: float, length: float) -> tuple[float, float, float]:
+    """Height and μ after a flight, and the cosine to the normal where it leaves, or ``INSIDE``."""
+    height = place + mu * length
+    stays = (height > 0.0) & (height < 1.0)
+    return min(max(height, 0.0), 1.0), mu, INSIDE if stays else mu
 
 
 @kernel
-def move(entry: int, place: float, mu: float, length: float) -> tuple[float, float]:
-    """Place and μ after a flight that stays within the cloud."""
-    if entry <= SPHERE_SURFACE:
-        # The triangle of centre, start and end.
-        along = place * mu + length
-        radius = math.sqrt(along * along + place * place * (1.0 - mu * mu))
-        cosine = along / radius if radius > 0.0 else 1.0
-        return min(radius, 1.0), min(max(cosine, -1.0), 1.0)
-    return min(max(place + mu * length, 0.0), 1.0), mu
-
-
-@kernel
-def turn(mu: float, cosine: float, streams: Streams, i: int) -> float:
-    """New μ of a photon deflected by the given cosine in a uniform azimuth about its direction."""
-    a, b, square = point_in_disc(streams, i)
-    cosine_azimuth = (a * a - b * b) / square
+def turned(mu: float, cosine: float, cosine_azimuth: float) -> float:
+    """New μ of a photon deflected by the given cosine, in the given azimuth about its direction."""
     sines = math.sqrt(max((1.0 - mu * mu) * (1.0 - cosine * cosine), 0.0))
     return min(max(mu * cosine + sines * cosine_azimuth, -1.0), 1.0)

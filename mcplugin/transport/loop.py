@@ -1,35 +1,29 @@
 """The walk of a chunk of photons through the cloud, event by event.
 
-A few thousand photons are in flight at a time, each in a slot. One pass asks the sampler for an
-electron for every slot, lets the pairs meet, and moves those who scattered: a photon flies until
-it interacts again, or leaves its slot to the next unborn one. So every pass is full until the
-chunk runs out of photons, whatever the optical depth.
+A few thousand photons are in flight at a time, each in a slot. One pass lets all of them meet
+electrons, lets those who scattered fly on, and clears the slots of those who left the cloud for the
+next unborn ones, whose first flight begins where they enter. So every pass is full until the chunk
+runs out of photons, whatever the optical depth.
 
 A photon owns its random stream, so what happens to it depends neither on its slot nor on the
 size of the chunk.
 """
 
-import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mcplugin.jit import kernel
-from mcplugin.random_streams import Streams, exponential, random_streams
+from mcplugin.random_streams import Streams, random_streams
 from mcplugin.samplers.base import ElectronVelocitySampler
-from mcplugin.samplers.lent_arrays import LentArrays
-from mcplugin.scattering.compton import REFUSED, meet_electrons
-from mcplugin.scattering.hot_cross_section import HotCrossSectionTable, look_up
-from mcplugin.transport.geometry import (
-    Cloud,
-    distance_to_surface,
-    enter,
-    move,
-    surface_cosine,
-    turn,
-)
+from mcplugin.samplers.scattering import ScatteringSampler
+from mcplugin.scattering.compton import REFUSED
+from mcplugin.scattering.hot_cross_section import HotCrossSectionTable
+from mcplugin.transport.flight import fly
+from mcplugin.transport.geometry import INSIDE, Cloud, enter
+from mcplugin.transport.interaction import interaction
 from mcplugin.transport.sources import Source
 
 Array = NDArray[np.float64]
@@ -49,7 +43,7 @@ class Problem:
     theta: float
     cloud: Cloud
     source: Source
-    sampler: ElectronVelocitySampler
+    sampler: ElectronVelocitySampler | ScatteringSampler
     sampler_quality: Mapping[str, float]
     cross_section: HotCrossSectionTable
     max_scatterings: int
@@ -69,10 +63,9 @@ class Walks:
         Number of scatterings.
     fate : (n,) array of uint8
         ``ESCAPED``, ``ABSORBED`` or ``CUT``.
-    electron_draws : int
-        Electrons asked of the sampler, refused ones included.
-    electron_seconds : float
-        Time that the sampler took for them.
+    electron_draws, exact_scatterings : int
+    sampler_seconds : float
+        What an :class:`~mcplugin.transport.interaction.Interaction` counts.
     """
 
     x_seed: Array
@@ -81,7 +74,8 @@ class Walks:
     scatterings: NDArray[np.int32]
     fate: NDArray[np.uint8]
     electron_draws: int
-    electron_seconds: float
+    exact_scatterings: int
+    sampler_seconds: float
 
 
 def walk(problem: Problem, seed: int, first: int, count: int) -> Walks:
@@ -91,58 +85,69 @@ def walk(problem: Problem, seed: int, first: int, count: int) -> Walks:
     ------
     SamplerError
         If the sampler breaks its contract in any way that can be noticed; see
-        :meth:`~mcplugin.samplers.lent_arrays.LentArrays.draw`.
+        :meth:`~mcplugin.samplers.lent_arrays.LentElectrons.draw`.
     """
     unborn_streams = random_streams(seed, count, first)
     x_seed = np.empty(count)
     problem.source.fill(unborn_streams, x_seed)
 
     slots = min(SLOTS, count)
-    x, place, mu, x_out, cosine = np.empty((5, slots))
+    meet = interaction(problem.sampler, problem.theta, slots)
+    x, place, mu, exit_cosine = (np.empty(slots) for _ in range(4))
     scatterings = np.empty(slots, dtype=np.int32)
-    photon = np.empty(slots, dtype=np.int64)
-    lent = LentArrays(slots)
-    streams, u = lent.streams, lent.u
-    walks = Walks(
-        x_seed=x_seed,
-        x=np.empty(count),
-        cosine=np.empty(count),
-        scatterings=np.empty(count, dtype=np.int32),
-        fate=np.empty(count, dtype=np.uint8),
-        electron_draws=0,
-        electron_seconds=0.0,
-    )
-    active = born = electron_draws = 0
-    electron_seconds = 0.0
-    while active or born < count:
-        now = slice(active)
-        if active:
-            asked = time.perf_counter()
-            lent.draw(problem.sampler, problem.theta, active)
-            electron_seconds += time.perf_counter() - asked
-            meet_electrons(x[now], u[now], streams[now], x_out[now], cosine[now])
-            electron_draws += active
-        active, born = _advance(
-            active, born, problem.max_scatterings,
-            problem.cloud.entry, problem.cloud.absorbing_base, problem.cloud.tau,
-            problem.cross_section.values, problem.cross_section.slopes,
-            x_seed, unborn_streams,
-            x, place, mu, scatterings, photon, streams, x_out, cosine,
-            walks.x, walks.cosine, walks.scatterings, walks.fate,
+    photon, free_slots = (np.empty(slots, dtype=np.int64) for _ in range(2))
+    first_words, second_words = (np.empty(slots, dtype=np.uint64) for _ in range(2))
+    end_x, end_cosine = np.empty((2, count))
+    end_scatterings = np.empty(count, dtype=np.int32)
+    end_fate = np.empty(count, dtype=np.uint8)
+    cloud, table = problem.cloud, problem.cross_section
+
+    def fly_on(begin: int, end: int) -> int:
+        """Let photons of these slots fly, clear the slots of those who do not stay."""
+        now = slice(begin, end)
+        fly(
+            cloud.entry, cloud.tau, table.values, table.slopes,
+            x[now], meet.cosine[now], meet.streams[now], place[now], mu[now],
+            first_words[now], second_words[now], exit_cosine[now],
         )  # fmt: skip
-    return replace(walks, electron_draws=electron_draws, electron_seconds=electron_seconds)
+        return _settle(
+            begin, end, problem.max_scatterings, cloud.absorbing_base, exit_cosine,
+            x, place, mu, scatterings, photon, meet.streams, free_slots,
+            end_x, end_cosine, end_scatterings, end_fate,
+        )  # fmt: skip
+
+    active = born = 0
+    while active or born < count:
+        if active:
+            meet(x[:active])
+            _take_over(active, meet.x_out, meet.cosine, x, scatterings)
+            active = fly_on(0, active)
+        newborn = min(slots - active, count - born)
+        if newborn:
+            _bear(
+                active, newborn, born, cloud.entry, x_seed, unborn_streams,
+                x, place, mu, scatterings, photon, meet.streams, meet.cosine,
+            )  # fmt: skip
+            active = fly_on(active, active + newborn)
+            born += newborn
+    return Walks(
+        x_seed=x_seed,
+        x=end_x,
+        cosine=end_cosine,
+        scatterings=end_scatterings,
+        fate=end_fate,
+        electron_draws=meet.electron_draws,
+        exact_scatterings=meet.exact_scatterings,
+        sampler_seconds=meet.sampler_seconds,
+    )
 
 
 @kernel
-def _advance(
-    active: int,
+def _bear(
+    begin: int,
+    newborn: int,
     born: int,
-    max_scatterings: int,
     entry: int,
-    absorbing_base: bool,
-    tau: float,
-    values: Array,
-    slopes: Array,
     x_seed: Array,
     unborn_streams: Streams,
     x: Array,
@@ -151,67 +156,71 @@ def _advance(
     scatterings: NDArray[np.int32],
     photon: NDArray[np.int64],
     streams: Streams,
-    x_out: Array,
     cosine: Array,
+) -> None:
+    """Let photons enter the cloud; they fly on undeflected."""
+    for j in range(born, born + newborn):
+        i = begin + j - born
+        photon[i] = j
+        streams[i, 0], streams[i, 1] = unborn_streams[j, 0], unborn_streams[j, 1]
+        x[i] = x_seed[j]
+        scatterings[i] = 0
+        cosine[i] = 1.0
+        place[i], mu[i] = enter(entry, streams, i)
+
+
+@kernel
+def _take_over(
+    active: int, x_out: Array, cosine: Array, x: Array, scatterings: NDArray[np.int32]
+) -> None:
+    """What became of photons that met electrons."""
+    for i in range(active):
+        x[i] = x_out[i]
+    for i in range(active):
+        scatterings[i] += cosine[i] != REFUSED
+
+
+@kernel
+def _settle(
+    begin: int,
+    end: int,
+    max_scatterings: int,
+    absorbing_base: bool,
+    exit_cosine: Array,
+    x: Array,
+    place: Array,
+    mu: Array,
+    scatterings: NDArray[np.int32],
+    photon: NDArray[np.int64],
+    streams: Streams,
+    slots: NDArray[np.int64],
     end_x: Array,
     end_cosine: Array,
     end_scatterings: NDArray[np.int32],
     end_fate: NDArray[np.uint8],
-) -> tuple[int, int]:
-    """Move every photon that scattered, and fill free slots with newborn ones.
+) -> int:
+    """Take the photons that do not stay out of their slots; give the end of the occupied ones.
 
-    Gives the number of occupied slots, which come first, and the number of photons born so far.
-    On return every photon in a slot is about to meet an electron.
+    The others are about to meet an electron.
     """
-    slots = x.size
-    count = x_seed.size
-    i = 0
-    while i < active or (i < slots and born < count):
-        newborn = i == active
-        if newborn:
-            active += 1
-        elif cosine[i] == REFUSED:
-            i += 1
-            continue
+    leaving = 0
+    for i in range(begin, end):
+        # Without a branch, which nothing could predict.
+        slots[leaving] = i
+        leaving += (exit_cosine[i] != INSIDE) | (scatterings[i] >= max_scatterings)
+    for k in range(leaving - 1, -1, -1):
+        i = slots[k]
+        j = photon[i]
+        end_x[j] = x[i]
+        end_scatterings[j] = scatterings[i]
+        if exit_cosine[i] == INSIDE:
+            end_cosine[j], end_fate[j] = 0.0, CUT
         else:
-            x[i] = x_out[i]
-            scatterings[i] += 1
-            mu[i] = turn(mu[i], cosine[i], streams, i)
-
-        while True:
-            if newborn:
-                photon[i] = born
-                streams[i, 0] = unborn_streams[born, 0]
-                streams[i, 1] = unborn_streams[born, 1]
-                x[i] = x_seed[born]
-                scatterings[i] = 0
-                place[i], mu[i] = enter(entry, streams, i)
-                born += 1
-
-            length = exponential(streams, i) / (tau * look_up(x[i], values, slopes))
-            if length < distance_to_surface(entry, place[i], mu[i]):
-                if scatterings[i] < max_scatterings:
-                    place[i], mu[i] = move(entry, place[i], mu[i], length)
-                    i += 1
-                    break
-                fate = CUT
-                exit_cosine = 0.0
-            else:
-                exit_cosine = surface_cosine(entry, place[i], mu[i])
-                fate = ABSORBED if absorbing_base and exit_cosine < 0.0 else ESCAPED
-            j = photon[i]
-            end_x[j] = x[i]
-            end_cosine[j] = exit_cosine
-            end_scatterings[j] = scatterings[i]
-            end_fate[j] = fate
-
-            newborn = born < count
-            if not newborn:
-                # The chunk has run dry: the last photon moves into the free slot.
-                active -= 1
-                x[i], place[i], mu[i] = x[active], place[active], mu[active]
-                x_out[i], cosine[i] = x_out[active], cosine[active]
-                scatterings[i], photon[i] = scatterings[active], photon[active]
-                streams[i, 0], streams[i, 1] = streams[active, 0], streams[active, 1]
-                break
-    return active, born
+            end_cosine[j] = exit_cosine[i]
+            end_fate[j] = ABSORBED if absorbing_base and exit_cosine[i] < 0.0 else ESCAPED
+        # The last photon, which stays, moves into the free slot.
+        end -= 1
+        x[i], place[i], mu[i] = x[end], place[end], mu[end]
+        scatterings[i], photon[i] = scatterings[end], photon[end]
+        streams[i, 0], streams[i, 1] = streams[end, 0], streams[end, 1]
+    return end

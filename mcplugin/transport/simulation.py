@@ -17,7 +17,9 @@ from typing import Any, ClassVar
 from mcplugin.domain import whole_number
 from mcplugin.errors import InputError, OutputError
 from mcplugin.interruption import stop_on_interrupt
-from mcplugin.samplers.base import ElectronVelocitySampler, get_sampler
+from mcplugin.samplers.base import ElectronVelocitySampler
+from mcplugin.samplers.registry import Sampler
+from mcplugin.samplers.scattering import ScatteringSampler, get_sampler_of_either_kind
 from mcplugin.transport.checkpoint import Checkpoint, Clock, Keeper
 from mcplugin.transport.chunks import Task, finished_chunks
 from mcplugin.transport.configuration import Configuration
@@ -96,7 +98,7 @@ class Result:
 
 def simulate(
     config: Configuration | Mapping[str, Any] | str | os.PathLike[str],
-    sampler: str | ElectronVelocitySampler | None = None,
+    sampler: str | ElectronVelocitySampler | ScatteringSampler | None = None,
     photons: int | None = None,
     seed: int | None = None,
     *,
@@ -114,8 +116,8 @@ def simulate(
     config : path, mapping or Configuration
         A TOML file, its content as nested mappings (energies in keV or astropy quantities), or a
         loaded configuration.
-    sampler : str or ElectronVelocitySampler, optional
-        Where electrons come from; overrides the configuration.
+    sampler : str, ElectronVelocitySampler or ScatteringSampler, optional
+        Where electrons come from, or whole scatterings; overrides the configuration.
     photons, seed : int, optional
         Override the configuration.
     threads : int, optional
@@ -159,15 +161,15 @@ def simulate(
     CheckpointWarning
         If the checkpoint cannot be written later on.
     """
-    if isinstance(sampler, ElectronVelocitySampler):
-        get_sampler(sampler)
+    if isinstance(sampler, Sampler):
+        get_sampler_of_either_kind(sampler)
     configuration = _overridden(Configuration.load(config), sampler, photons, seed)
     workers = _workers(threads, executor, workers)
     if photon_list is not None and checkpoint is not None:
         raise InputError("a list of photons cannot go on from a checkpoint: ask for one of them")
     run = configuration.run
-    if not isinstance(sampler, ElectronVelocitySampler):
-        sampler = get_sampler(run.sampler, **run.sampler_options)
+    if not isinstance(sampler, ElectronVelocitySampler | ScatteringSampler):
+        sampler = get_sampler_of_either_kind(run.sampler, **run.sampler_options)
     task = Task(configuration, sampler)
     tally, clock = Tally.empty(task.grid), Clock()
     keeper = None
@@ -200,7 +202,7 @@ def simulate(
             clock = Clock(
                 before + time.perf_counter() - begun,
                 clock.working_seconds + chunk.seconds,
-                clock.electron_seconds + chunk.electron_seconds,
+                clock.sampler_seconds + chunk.sampler_seconds,
             )
             if listed is not None:
                 for walks in chunk.walks:
@@ -298,14 +300,14 @@ def available_cores() -> int:
 
 def _overridden(
     configuration: Configuration,
-    sampler: str | ElectronVelocitySampler | None,
+    sampler: str | Sampler | None,
     photons: int | None,
     seed: int | None,
 ) -> Configuration:
     """The configuration with the arguments of `simulate` in place of its own, validated again."""
     content = configuration.model_dump(exclude_none=True)
     if sampler is not None:
-        if isinstance(sampler, ElectronVelocitySampler):
+        if isinstance(sampler, Sampler):
             content["run"]["sampler_options"] = dict(sampler.options)
             sampler = sampler.name
         elif not isinstance(sampler, str) or sampler != content["run"]["sampler"]:
@@ -339,6 +341,7 @@ def _summary(configuration: Configuration, problem: Problem, tally: Tally) -> di
         "scatterings": tally.scatterings,
         "mean_scatterings": tally.scatterings / photons,
         "electron_draws": tally.electron_draws,
+        "exact_scatterings": tally.exact_scatterings,
         "amplification": amplification,
         "amplification_error": amplification_error,
         "energy_kev": {
@@ -365,8 +368,8 @@ def _speed(tally: Tally, clock: Clock, workers: int) -> dict[str, Any]:
         "photons_per_second": tally.photons / seconds,
         "scatterings_per_second": tally.scatterings / seconds,
         "working_seconds": clock.working_seconds,
-        "electron_seconds": clock.electron_seconds,
-        "electron_share": clock.electron_seconds / max(clock.working_seconds, 1e-9),
+        "sampler_seconds": clock.sampler_seconds,
+        "sampler_share": clock.sampler_seconds / max(clock.working_seconds, 1e-9),
     }
 
 

@@ -14,11 +14,20 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import zeta
 
 from mcplugin.domain import array_within, file_path, real_array
 from mcplugin.errors import ConfigurationError, InputError
 from mcplugin.jit import kernel
-from mcplugin.random_streams import Streams, uniform
+from mcplugin.random_streams import (
+    Streams,
+    Words,
+    draw_words,
+    exponential_from,
+    minus_log,
+    uniform,
+    uniform_from,
+)
 from mcplugin.transport.configuration import (
     ENERGY_MAX_KEV,
     ENERGY_MIN_KEV,
@@ -190,30 +199,67 @@ def source_of(configuration: Configuration) -> Source:
             return Tabulated.read(seed.file)
 
 
-@kernel
-def _planck_energy(streams: Streams, i: int) -> float:
-    """Draw E/kT of a black-body photon: k with probability ∝ 1/k³, then gamma(3)/k."""
-    while True:
-        # Zipf's law with exponent 3 by rejection (Devroye 1986, ch. X.6.1).
-        k = math.floor(1.0 / math.sqrt(uniform(streams, i)))
-        ratio = (1.0 + 1.0 / k) ** 2
-        if uniform(streams, i) * k * (ratio - 1.0) / 3.0 <= ratio / 4.0:
-            break
-    product = uniform(streams, i) * uniform(streams, i) * uniform(streams, i)
-    return -math.log(product) / k
+# Probabilities of the first terms of Planck's series, added up: 1/k³ over ζ(3).
+_FEW = 8
+_UP_TO_TERM = np.cumsum(np.arange(1.0, _FEW + 1) ** -3) / zeta(3.0)
 
 
-@kernel
 def _fill_blackbody(theta: float, streams: Streams, x: Array) -> None:
-    for i in range(x.size):
-        x[i] = theta * _planck_energy(streams, i)
+    """Draw x of a black body: k with probability ∝ 1/k³, then θ gamma(3)/k."""
+    first, second = np.empty((2, x.size), dtype=np.uint64)
+    draw_words(streams, first, second)
+    _draw_gamma_2(first, second, x)
+    draw_words(streams, first, second)
+    _add_exponential(first, x)
+    _divide_by_term(second, x)
+    _divide_by_later_terms(second, streams, x)
+    x *= theta
 
 
 @kernel
-def _fill_disk_blackbody(theta_in: float, streams: Streams, x: Array) -> None:
+def _draw_gamma_2(first: Words, second: Words, out: Array) -> None:
+    for i in range(out.size):
+        out[i] = minus_log(uniform_from(first[i]) * uniform_from(second[i]))
+
+
+@kernel
+def _add_exponential(words: Words, out: Array) -> None:
+    for i in range(out.size):
+        out[i] += exponential_from(words[i])
+
+
+@kernel
+def _divide_by_term(words: Words, x: Array) -> None:
+    """Divide by the term k of the series that a uniform number stands for, if it is up to 8."""
     for i in range(x.size):
-        theta = theta_in * uniform(streams, i) ** 3
-        x[i] = theta * _planck_energy(streams, i)
+        target = uniform_from(words[i])
+        term = 1.0
+        for j in range(_FEW):
+            term += target > _UP_TO_TERM[j]
+        x[i] /= term if term <= _FEW else 1.0
+
+
+@kernel
+def _divide_by_later_terms(words: Words, streams: Streams, x: Array) -> None:
+    """Draw k > 8 with probability ∝ 1/k³: Zipf's law by rejection (Devroye 1986, ch. X.6.1)."""
+    for i in range(x.size):
+        while uniform_from(words[i]) > _UP_TO_TERM[_FEW - 1]:
+            k = math.floor((_FEW + 1.0) / math.sqrt(uniform(streams, i)))
+            ratio = (1.0 + 1.0 / k) ** 2
+            if uniform(streams, i) * k * (ratio - 1.0) / 3.0 <= ratio / 4.0:
+                x[i] /= k
+                break
+
+
+def _fill_disk_blackbody(theta_in: float, streams: Streams, x: Array) -> None:
+    _fill_blackbody(theta_in, streams, x)
+    _cool(streams, x)
+
+
+@kernel
+def _cool(streams: Streams, x: Array) -> None:
+    for i in range(x.size):
+        x[i] *= uniform(streams, i) ** 3
 
 
 @kernel

@@ -23,6 +23,8 @@ Counts = NDArray[np.int64]
 BIN_QUANTA = 2.0**28
 # What exceeds so many bits of a bin's sum is carried, so that no number of photons overflows it.
 _CARRY_BITS = 48
+_MANTISSA = np.uint64(2**52 - 1)
+_ONE = np.uint64(0x3FF0000000000000)
 # Totals kept: energies by fate, and the second moments behind the error of the amplification.
 SEED, ESCAPING, ABSORBING, CUTTING, SEED_SQUARED, ESCAPING_SQUARED, SEED_TIMES_ESCAPING = range(7)
 _TOTALS = 7
@@ -106,8 +108,9 @@ class Tally:
     ----------
     photons, escaped, absorbed, cut : int
         Photons born, and how they ended: the last three sum to the first.
-    scatterings, electron_draws : int
-        Events, and electrons asked of the sampler.
+    scatterings, electron_draws, exact_scatterings : int
+        Events, electrons asked of the sampler, and events that a sampler of scatterings left to the
+        exact law.
     totals : tuple of int
         Exact sums over photons in quanta of 2⁻¹⁰⁷⁴ mₑc² (or its square), indexed by ``SEED`` etc.
     seeds, by_angle, by_order : BinnedPhotons
@@ -120,6 +123,7 @@ class Tally:
     cut: int
     scatterings: int
     electron_draws: int
+    exact_scatterings: int
     totals: tuple[int, ...]
     seeds: BinnedPhotons
     by_angle: BinnedPhotons
@@ -130,7 +134,7 @@ class Tally:
         """A tally of no photons."""
         bins = grid.edges.size - 1
         return cls(
-            *(0,) * 6,
+            *(0,) * 7,
             totals=(0,) * _TOTALS,
             seeds=BinnedPhotons.empty(1, bins),
             by_angle=BinnedPhotons.empty(grid.angle_bins, bins),
@@ -157,6 +161,7 @@ class Tally:
             cut=int(fates[CUT]),
             scatterings=scatterings,
             electron_draws=walks.electron_draws,
+            exact_scatterings=walks.exact_scatterings,
             totals=in_quanta(sums),
             seeds=seeds,
             by_angle=by_angle,
@@ -199,18 +204,27 @@ class Tally:
 
 
 @kernel
-def _bin(x: float, edges: Array, log_first: float, per_log: float) -> int:
+def _octaves(x: float) -> float:
+    """log₂ x to 2e-5, from the exponent and a polynomial of the mantissa."""
+    bits = np.float64(x).view(np.uint64)
+    m = np.uint64((bits & _MANTISSA) | _ONE).view(np.float64) - 1.0
+    bulge = 0.441916818 + m * (-0.267177834 + m * (0.148423594 - 0.0451473077 * m))
+    return np.int64(bits >> np.uint64(52)) - 1023 + m + m * (1.0 - m) * bulge
+
+
+@kernel
+def _bin(x: float, edges: Array, first_octave: float, per_octave: float) -> int:
     """Index of the bin of x, from 1; 0 below the grid and bins + 1 above it."""
     bins = edges.size - 1
     if x < edges[0]:
         return 0
     if x >= edges[bins]:
         return bins + 1
-    # The logarithm may err by one bin next to an edge; the edges decide.
-    j = min(max(int((np.log(x) - log_first) * per_log), 0), bins - 1)
-    if x < edges[j]:
+    # Next to an edge the logarithm may err by a bin; the edges decide.
+    j = min(max(int((_octaves(x) - first_octave) * per_octave), 0), bins - 1)
+    while x < edges[j]:
         j -= 1
-    elif x >= edges[j + 1]:
+    while x >= edges[j + 1]:
         j += 1
     return j + 1
 
@@ -239,15 +253,15 @@ def _sort(
     bins = edges.size - 1
     angle_bins = by_angle.shape[0]
     last_order = by_order.shape[0] - 1
-    log_first = np.log(edges[0])
-    per_log = bins / (np.log(edges[-1]) - log_first)
+    first_octave = np.log2(edges[0])
+    per_octave = bins / (np.log2(edges[-1]) - first_octave)
     all_scatterings = 0
     for i in range(x.size):
         all_scatterings += scatterings[i]
         fates[fate[i]] += 1
         add(sums, SEED, x_seed[i])
         add(sums, SEED_SQUARED, x_seed[i] * x_seed[i])
-        j = _bin(x_seed[i], edges, log_first, per_log)
+        j = _bin(x_seed[i], edges, first_octave, per_octave)
         _count_in(seeds, 0, j, x_seed[i] / edges[j] if 0 < j <= bins else 0.0)
         if fate[i] == ABSORBED:
             add(sums, ABSORBING, x[i])
@@ -257,7 +271,7 @@ def _sort(
             add(sums, ESCAPING, x[i])
             add(sums, ESCAPING_SQUARED, x[i] * x[i])
             add(sums, SEED_TIMES_ESCAPING, x_seed[i] * x[i])
-            j = _bin(x[i], edges, log_first, per_log)
+            j = _bin(x[i], edges, first_octave, per_octave)
             relative = x[i] / edges[j] if 0 < j <= bins else 0.0
             angle = min(int(abs(cosine[i]) * angle_bins), angle_bins - 1)
             _count_in(by_angle, angle, j, relative)

@@ -9,7 +9,6 @@ import shlex
 import subprocess
 import sys
 import types
-from importlib.metadata import EntryPoint
 
 import pytest
 from click.testing import CliRunner
@@ -17,7 +16,6 @@ from click.testing import CliRunner
 from mcplugin import ElectronVelocitySampler, get_sampler
 from mcplugin.cli import main
 from mcplugin.fidelity.comparison import Comparison
-from mcplugin.samplers import base
 
 CONFIG = """\
 [plasma]
@@ -63,13 +61,11 @@ class Hot(ElectronVelocitySampler):
 
 
 @pytest.fixture(autouse=True)
-def folder(tmp_path, monkeypatch):
+def folder(tmp_path, monkeypatch, register_sampler):
     """A working folder with a configuration, and the sampler ``hot`` among those registered."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setitem(sys.modules, "hot_sampler", types.SimpleNamespace(Hot=Hot))
-    registry = dict(base._registry())
-    registry["hot"] = EntryPoint("hot", "hot_sampler:Hot", base.ENTRY_POINT_GROUP)
-    monkeypatch.setattr(base, "_registry", lambda: registry)
+    register_sampler("hot", "hot_sampler:Hot")
     (tmp_path / "corona.toml").write_text(CONFIG, encoding="utf-8")
     return tmp_path
 

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 import types
-from importlib.metadata import EntryPoint, version
+from importlib.metadata import version
 
 import h5py
 import numpy as np
@@ -21,7 +21,6 @@ from click.testing import CliRunner
 from mcplugin import ElectronVelocitySampler, Spectrum, simulate
 from mcplugin.cli import main
 from mcplugin.errors import OutputError
-from mcplugin.samplers import base
 from mcplugin.transport import checkpoint
 
 CONFIG = """\
@@ -326,14 +325,12 @@ class Breaking(ElectronVelocitySampler):
 
 
 @pytest.fixture
-def breaking(monkeypatch):
+def breaking(monkeypatch, register_sampler):
     """A registered sampler that breaks in the middle of a run."""
     module = types.ModuleType("breaking_sampler")
     module.Breaking = Breaking
     monkeypatch.setitem(sys.modules, "breaking_sampler", module)
-    entry = EntryPoint("breaking", "breaking_sampler:Breaking", base.ENTRY_POINT_GROUP)
-    registry = {**base._registry(), "breaking": entry}
-    monkeypatch.setattr(base, "_registry", lambda: registry)
+    register_sampler("breaking", "breaking_sampler:Breaking")
 
 
 @pytest.mark.usefixtures("breaking")

@@ -3,14 +3,13 @@
 import json
 import sys
 import types
-from importlib.metadata import EntryPoint
 
 import pytest
 from click.testing import CliRunner
 
-from mcplugin import ElectronVelocitySampler, get_sampler, sampler_names
+from mcplugin import ElectronVelocitySampler, sampler_names, scattering_sampler_names
 from mcplugin.cli import main
-from mcplugin.samplers import base
+from mcplugin.samplers.scattering import get_sampler_of_either_kind
 
 THETAS = {"0.001", "0.01", "0.1", "1", "10", "100"}
 
@@ -27,17 +26,23 @@ def listed():
 def test_every_registered_sampler_is_listed_with_all_its_variants(listed):
     """The list has one entry for each variant of each registered sampler, in their order."""
     expected = [
-        (name, dict(options)) for name in sampler_names() for options in get_sampler(name).variants
+        (name, dict(options))
+        for name in [*sampler_names(), *scattering_sampler_names()]
+        for options in get_sampler_of_either_kind(name).variants
     ]
     assert [(entry["sampler"], entry["options"]) for entry in listed] == expected
-    assert {"rejection", "table"} <= {entry["sampler"] for entry in listed}
+    assert {"rejection", "table", "exact", "gan-event"} <= {entry["sampler"] for entry in listed}
 
 
 def test_each_entry_tells_its_range_and_its_quality_within_it(listed):
     """Quality is given at six temperatures, and is empty outside the range of the sampler."""
     for entry in listed:
-        assert set(entry) == {"sampler", "options", "theta_range", "quality"}
-        sampler = get_sampler(entry["sampler"], **entry["options"])
+        sampler = get_sampler_of_either_kind(entry["sampler"], **entry["options"])
+        keys = {"sampler", "of", "options", "theta_range", "quality"}
+        if entry["of"] == "scatterings":
+            assert tuple(entry["x_range"]) == sampler.x_range
+            keys |= {"x_range"}
+        assert set(entry) == keys
         low, high = entry["theta_range"]
         assert (low, high) == sampler.theta_range
         assert set(entry["quality"]) == THETAS
@@ -67,6 +72,8 @@ def test_the_table_for_readers_says_the_same(listed):
     assert lines[0].split() == ["sampler", "theta", "range", "at", "0.01", "at", "1", "at", "100"]
     expected = []
     for entry in listed:
+        if entry["sampler"] == scattering_sampler_names()[0]:
+            expected.append(["of", "whole", "scatterings:"])
         options = ", ".join(f"{key}={value}" for key, value in entry["options"].items())
         low, high = entry["theta_range"]
         expected.append([entry["sampler"], *options.split(), f"{low:.3g}..{high:g}"])
@@ -94,19 +101,19 @@ class Frozen(ElectronVelocitySampler):
         return {"acceptance": 1.0}
 
 
-def register(monkeypatch, name, value):
+@pytest.fixture
+def register(monkeypatch, register_sampler):
     """Register one more sampler, as a third-party package would."""
     module = types.ModuleType("third_party")
     module.Frozen = Frozen
     module.number = 42
     monkeypatch.setitem(sys.modules, "third_party", module)
-    registry = {**base._registry(), name: EntryPoint(name, value, base.ENTRY_POINT_GROUP)}
-    monkeypatch.setattr(base, "_registry", lambda: registry)
+    return register_sampler
 
 
-def test_a_third_party_sampler_is_listed_beside_the_others(monkeypatch, listed):
+def test_a_third_party_sampler_is_listed_beside_the_others(register, listed):
     """Registering an entry point is all it takes."""
-    register(monkeypatch, "frozen", "third_party:Frozen")
+    register("frozen", "third_party:Frozen")
     result = CliRunner().invoke(main, ["samplers", "--json"])
     entries = json.loads(result.stdout)
     assert len(entries) == len(listed) + 1
@@ -117,9 +124,9 @@ def test_a_third_party_sampler_is_listed_beside_the_others(monkeypatch, listed):
 
 
 @pytest.mark.parametrize("value", ["third_party:number", "no_such_module:Sampler"])
-def test_a_broken_registration_is_named_in_one_line(monkeypatch, value):
+def test_a_broken_registration_is_named_in_one_line(register, value):
     """A package that registers what is no sampler is named; there is no traceback."""
-    register(monkeypatch, "broken", value)
+    register("broken", value)
     result = CliRunner().invoke(main, ["samplers"])
     assert result.exit_code == 2, result.exception
     assert result.stdout == ""

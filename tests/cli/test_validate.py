@@ -3,7 +3,6 @@
 import json
 import sys
 import types
-from importlib.metadata import EntryPoint
 
 import pytest
 from click.testing import CliRunner
@@ -11,7 +10,6 @@ from click.testing import CliRunner
 from mcplugin import ElectronVelocitySampler, get_sampler
 from mcplugin.cli import main
 from mcplugin.fidelity import Report
-from mcplugin.samplers import base
 
 SMALL = ("--draws", 500, "--pooled", "1e4", "--thetas", 3, "--seeds", 4, "--threads", 2)
 
@@ -36,13 +34,11 @@ class Hot(ElectronVelocitySampler):
 
 
 @pytest.fixture(autouse=True)
-def folder(tmp_path, monkeypatch):
+def folder(tmp_path, monkeypatch, register_sampler):
     """An empty working folder, and the sampler ``hot`` among those registered."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setitem(sys.modules, "hot_sampler", types.SimpleNamespace(Hot=Hot))
-    registry = dict(base._registry())
-    registry["hot"] = EntryPoint("hot", "hot_sampler:Hot", base.ENTRY_POINT_GROUP)
-    monkeypatch.setattr(base, "_registry", lambda: registry)
+    register_sampler("hot", "hot_sampler:Hot")
     return tmp_path
 
 

@@ -246,7 +246,7 @@ def test_a_slow_sampler_is_seen_to_be_slow():
     warm_up = Slow()
     simulate(_corona(), warm_up, photons=1000, threads=1)
     run = comparison.runs[1]
-    assert run.figure("electron_share").median > 0.5
+    assert run.figure("sampler_share").median > 0.5
     assert comparison.speed_up(run).median < 0.7
     per_draw = (slow.seconds - warm_up.seconds) / run.electron_draws * 1e9
     assert np.mean(run.figure("nanoseconds_per_draw").values) == pytest.approx(per_draw, rel=0.25)
@@ -261,7 +261,7 @@ def test_amdahls_bound(comparison):
         run.label: replace(
             run,
             rounds=tuple(
-                replace(run.rounds[0], photons_per_second=rate, electron_share=share)
+                replace(run.rounds[0], photons_per_second=rate, sampler_share=share)
                 for rate, share in zip(rates[run.label], (0.25, 0.25, 0.2), strict=True)
             ),
         )

@@ -15,7 +15,8 @@ from click.testing import CliRunner
 from mcplugin import native
 from mcplugin.cli import main
 from mcplugin.learning import c_form as module
-from mcplugin.learning.c_form import c_form, c_form_of_file
+from mcplugin.learning.c_form import c_form, c_form_of, c_form_of_file
+from mcplugin.learning.event_generator import default_event_weights, load_event_weights
 from mcplugin.learning.radial_map import thermal_map
 from mcplugin.learning.weights import Weights, default_weights, load_weights, save_weights
 
@@ -95,7 +96,7 @@ def test_the_build_gets_the_same_bytes_without_any_package(folder):
 
 
 def test_a_free_generator_has_no_c_form(folder):
-    """The library knows the thermal form alone; nothing is written."""
+    """The library knows those of electrons and of events alone; nothing is written."""
     tensors = {
         "base": np.ones(8),
         "modulation": np.ones((1, 8)),
@@ -106,9 +107,9 @@ def test_a_free_generator_has_no_c_form(folder):
     save_weights("free.safetensors", Weights(tensors, {"form": "free", "theta_range": [0.1, 1.0]}))
     done = export("free.safetensors")
     assert done.exit_code == 2
-    assert re.fullmatch(r"Error: [^\n]*form 'free', not 'thermal'[^\n]*\n", done.stderr)
+    assert re.fullmatch(r"Error: [^\n]*form 'free' has no C form[^\n]*\n", done.stderr)
     assert not (folder / "free.mcp").exists()
-    with pytest.raises(ValueError, match="not the thermal generator"):
+    with pytest.raises(ValueError, match="form 'free' has no C form"):
         c_form_of_file(Path("free.safetensors"))
 
 
@@ -182,3 +183,116 @@ def test_shapes_that_do_not_fit_are_refused(base, modulation, scale):
     """No count could be written that is true of them."""
     with pytest.raises(ValueError, match="do not fit together"):
         c_form(base, modulation, scale, (0.1, 1.0))
+
+
+# ---- Compton events ----
+
+
+def unpack_events(content):
+    """Take a file of events apart by the description of the format; tensors by name, and ranges."""
+    assert content[:8] == b"MCPEVT\r\n"
+    version, cosine, first, second, *conditioning = struct.unpack("<6I", content[8:32])
+    (length,) = struct.unpack("<Q", content[32:40])
+    assert (version, length) == (1, len(content))
+    assert struct.unpack("<I", content[-4:]) == (zlib.crc32(content[:-4]),)
+    numbers = np.frombuffer(content[40:-4], dtype="<f8")
+    ranges, numbers = numbers[:3], numbers[3:]
+    sizes = (6 * cosine + 8, 6 * first + (first + 2) * second + 9 if second else 7 * first + 9)
+    tensors = {}
+    for name, size, k in zip(("cosine", "momentum"), sizes, conditioning, strict=True):
+        ends = np.cumsum([size, k * size, k])
+        base, modulation, scale, numbers = np.split(numbers, ends)
+        tensors[f"{name}_base"] = base
+        tensors[f"{name}_modulation"] = modulation.reshape(k, size)
+        tensors[f"{name}_root_theta_scale"] = scale
+    assert numbers.size == 0
+    return tensors, ranges
+
+
+def test_exported_events_are_the_generator(folder):
+    """To the bit, and what is exported is what was compiled in."""
+    done = export(str(default_event_weights()))
+    assert done.exit_code == 0, done.output
+    content = (folder / "compton-event.mcp").read_bytes()
+    tensors, ranges = unpack_events(content)
+    weights = load_event_weights()
+    assert tensors.keys() == weights.tensors.keys()
+    for name, tensor in tensors.items():
+        assert np.array_equal(tensor, weights.tensors[name])
+    assert ranges.tolist() == [*weights.theta_range, weights.card["x_range"][1]]
+    assert content == c_form_of_file(default_event_weights())
+    assert content in native.library().read_bytes()
+
+
+def events_of_size(cosine, momentum, conditioning):
+    """Tensors and card of a generator of a given size."""
+    sizes = {"cosine": 0, "momentum": 0}
+    for name, arguments, hidden in (("cosine", 4, cosine), ("momentum", 5, momentum)):
+        width = arguments
+        for units in hidden:
+            sizes[name] += units * (width + 1)
+            width = units
+        sizes[name] += width + arguments + 4
+    tensors = {}
+    for name, size in sizes.items():
+        tensors[f"{name}_base"] = np.arange(size, dtype=float)
+        tensors[f"{name}_modulation"] = np.ones((conditioning, size))
+        tensors[f"{name}_root_theta_scale"] = np.ones(conditioning)
+    hidden = {"cosine": list(cosine), "momentum": list(momentum)}
+    card = {"form": "compton-event", "hidden": hidden}
+    return tensors, {**card, "theta_range": [0.1, 1.0], "x_range": [1e-6, 10.0]}
+
+
+@pytest.mark.parametrize("momentum", [(1,), (32,), (1, 1), (32, 32)])
+def test_the_largest_generator_of_events_fits(momentum):
+    """The limits are those of the library's own header."""
+    header = Path(__file__).parents[2] / "csrc" / "src" / "event_generator.h"
+    limits = dict(
+        re.findall(r"#define MCP_MAX_EVENT_(UNITS|CONDITIONING) (\d+)", header.read_text())
+    )
+    assert int(limits["UNITS"]) == module.MOST_EVENT_UNITS
+    assert int(limits["CONDITIONING"]) == module.MOST_EVENT_CONDITIONING
+    tensors, card = events_of_size((32,), momentum, 8)
+    read, ranges = unpack_events(c_form_of(tensors, card))
+    for name, tensor in read.items():
+        assert np.array_equal(tensor, tensors[name])
+    assert ranges.tolist() == [0.1, 1.0, 10.0]
+
+
+@pytest.mark.parametrize(
+    ("cosine", "momentum", "conditioning"),
+    [
+        ((33,), (16, 12), 2),
+        ((12,), (33, 12), 2),
+        ((12,), (16, 33), 2),
+        ((12,), (16, 12), 9),
+        ((12, 4), (16, 12), 2),
+        ((12,), (8, 8, 8), 2),
+        ((12,), (), 2),
+    ],
+)
+def test_a_larger_generator_of_events_is_refused(folder, cosine, momentum, conditioning):
+    tensors, card = events_of_size(cosine, momentum, conditioning)
+    with pytest.raises(ValueError, match="has no C form, which has room for one layer"):
+        c_form_of(tensors, card)
+    save_weights("sized.safetensors", Weights(tensors, card))
+    done = export("sized.safetensors")
+    assert done.exit_code == 2
+    assert "train a smaller one" in done.stderr
+    assert not (folder / "sized.mcp").exists()
+
+
+@pytest.mark.parametrize(
+    "name", ["cosine_base", "momentum_modulation", "momentum_root_theta_scale"]
+)
+def test_events_that_do_not_fit_are_refused(name):
+    """One number too few, one tensor too few, a card without sizes."""
+    tensors, card = events_of_size((12,), (16, 12), 2)
+    shorter = {**tensors, name: tensors[name][..., :-1]}
+    with pytest.raises(ValueError, match="do not fit together"):
+        c_form_of(shorter, card)
+    del shorter[name]
+    with pytest.raises(ValueError, match="incomplete"):
+        c_form_of(shorter, card)
+    with pytest.raises(ValueError, match="incomplete"):
+        c_form_of(tensors, {**card, "hidden": None})

@@ -9,7 +9,7 @@ from scipy import stats
 
 from mcplugin import get_sampler, random_streams
 from mcplugin.errors import InputError, ThetaRangeError, WeightsError
-from mcplugin.learning.event_accuracy import accuracy_grid, event_accuracy
+from mcplugin.learning.event_accuracy import accuracy_grid, event_accuracy, event_distances
 from mcplugin.learning.event_generator import (
     EventGenerator,
     default_event_weights,
@@ -159,6 +159,10 @@ def test_thomson_limit(generator):
         # Recoil is of the order of x(1 + 4Θ)...
         np.testing.assert_allclose(two, 2 * one, rtol=1e-3)
         np.testing.assert_allclose(cosine_two, cosine_one, atol=1e-3)
+        # Photons softer than any in the training scatter as the softest of them.
+        np.testing.assert_allclose(
+            event_distances(folded, 1e-12), event_distances(folded, 1e-6), atol=2e-5
+        )
 
 
 def test_cold_limit(generator):
@@ -191,7 +195,7 @@ def test_scalars_and_arrays_agree(generator):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ((0.0, 0.5, 0.0), "x = 0"),
+        ((-1e-9, 0.5, 0.0), "x = -1e-09"),
         ((10.5, 0.5, 0.0), "x = 10.5"),
         ((np.nan, 0.5, 0.0), "x = nan"),
         ((1.0, -1e-9, 0.0), "v = -1e-09"),

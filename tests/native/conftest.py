@@ -14,4 +14,5 @@ def library():
 @pytest.fixture(scope="session")
 def samplers(library):
     """Handles by spec."""
-    return {spec: library.create(spec) for spec in ("gan", "gan-exact", "rejection")}
+    kinds = ("gan", "gan-exact", "rejection", "gan-event", "exact-event")
+    return {spec: library.create(spec) for spec in kinds}

@@ -14,7 +14,10 @@ from mcplugin.native import binding
 
 N = 300  # more than one block
 SIZE_MAX = 2**64 - 1
-LOWEST, HIGHEST = 1e-4, 100.0
+
+# Specs by what they are for.
+ELECTRONS = ("gan", "gan-exact", "rejection")
+EVENTS = ("gan-event", "exact-event")
 
 # Names of the pointers and numbers that each call takes, in its order.
 DRAWS = {
@@ -26,13 +29,36 @@ TRANSFORMS = {
     "mcp_transform": ("sampler", "n", "theta", "n_theta", "z3", "u3"),
     "mcp_transform_radius": ("sampler", "n", "theta", "n_theta", "radius", "u"),
 }
-WITH_THETA = {**DRAWS, **TRANSFORMS}
+SCATTERINGS = {
+    "mcp_scatter": ("sampler", "rng", "n", "x", "theta", "n_theta", "x_out", "cosine"),
+    "mcp_scatter_streams": ("sampler", "streams", "n", "x", "theta", "n_theta", "x_out", "cosine"),
+}
+EVENT_TRANSFORMS = {
+    "mcp_transform_event": (
+        *("sampler", "n", "theta", "n_theta", "x", "v", "z", "x_out", "cosine"),
+    ),
+}
+WITH_THETA = {**DRAWS, **TRANSFORMS, **SCATTERINGS, **EVENT_TRANSFORMS}
 QUESTIONS = {
     "mcp_sampler_theta_range": ("sampler", "lo", "hi"),
+    "mcp_sampler_photon_range": ("sampler", "lo", "hi"),
     "mcp_sampler_acceptance": ("sampler", "theta_value", "acceptance"),
 }
 SEEDING = {"mcp_rng_seed": ("rng", "seed", "stream")}
 CALLS = {**WITH_THETA, **QUESTIONS, **SEEDING}
+
+# The samplers that a call is for, the usual one first.
+KINDS = {
+    **dict.fromkeys(DRAWS, ELECTRONS),
+    **dict.fromkeys(TRANSFORMS, ("gan",)),
+    **dict.fromkeys(SCATTERINGS, EVENTS),
+    **dict.fromkeys(EVENT_TRANSFORMS, ("gan-event",)),
+    "mcp_sampler_theta_range": (*ELECTRONS, *EVENTS),
+    "mcp_sampler_photon_range": EVENTS,
+    "mcp_sampler_acceptance": (*ELECTRONS, "gan-event"),
+    "mcp_rng_seed": ("gan",),
+}
+THETA_RANGES = dict.fromkeys((*ELECTRONS, *EVENTS), (1e-4, 100.0)) | {"gan-event": (1e-3, 10.0)}
 
 # Words of 8 bytes. Between the arrays is room for pointers that are off by a few bytes.
 ARRAYS = {
@@ -41,8 +67,13 @@ ARRAYS = {
     "streams": 2 * N,
     "z3": 3 * N,
     "radius": N,
+    "x": N,
+    "v": N,
+    "z": N,
     "u": N,
     "u3": 3 * N,
+    "x_out": N,
+    "cosine": N,
     "lo": 1,
     "hi": 1,
     "acceptance": 1,
@@ -53,7 +84,7 @@ NUMBERS = {"n": N, "n_theta": N, "theta_value": 0.2, "seed": 1, "stream": 0}
 
 
 class Arguments:
-    """Good arguments for every call, until some are spoiled.
+    """Good arguments for every call, its usual sampler among them, until some are spoiled.
 
     Parameters
     ----------
@@ -72,11 +103,14 @@ class Arguments:
             self.start[name] = total
             total += size + GAP
         self.memory = np.full(total, 0x4242424242424242, dtype=np.uint64)
-        self.of("theta")[:] = np.geomspace(LOWEST, HIGHEST, N).clip(LOWEST, HIGHEST)
+        self.of("theta")[:] = np.geomspace(2e-3, 5.0, N)
         self.bits("rng")[:] = random_streams(2, 8).T.ravel()
         self.bits("streams")[:] = random_streams(3, N).ravel()
         self.of("z3")[:] = np.random.default_rng(1).normal(size=3 * N)
         self.of("radius")[:] = np.random.default_rng(2).chisquare(3, N) ** 0.5
+        self.of("x")[:] = np.geomspace(1e-5, 5.0, N)
+        self.of("v")[:] = np.random.default_rng(3).random(N)
+        self.of("z")[:] = np.random.default_rng(4).normal(size=N)
         self.bits("nothing")[:] = 0
         base = self.memory.ctypes.data
         self.values = dict(NUMBERS)
@@ -84,7 +118,6 @@ class Arguments:
         self.values["NULL"] = 0
         for spec, handle in samplers.items():
             self.values[spec] = int(library.ffi.cast("uintptr_t", handle))
-        self.values["sampler"] = self.values["gan"]
         for name, value in (spoiled or {}).items():
             self._spoil(name, value)
         self.before = self.memory.copy()
@@ -111,12 +144,14 @@ class Arguments:
     def call(self, function):
         """The status of a call."""
         names = CALLS[function]
+        usual = self.values[KINDS[function][0]]
+        values = {"sampler": usual, **self.values}
         made = getattr(self.library.functions, function)
         types = self.library.ffi.typeof(made).args
         cast = self.library.ffi.cast
         return made(
             *(
-                cast(kind, self.values[name]) if kind.kind == "pointer" else self.values[name]
+                cast(kind, values[name]) if kind.kind == "pointer" else values[name]
                 for kind, name in zip(types, names, strict=True)
             )
         )
@@ -136,7 +171,8 @@ class Arguments:
 
 
 def _outputs(function):
-    return {name for name in CALLS[function] if name in ("rng", "streams", "u", "u3")}
+    written = ("rng", "streams", "u", "u3", "x_out", "cosine")
+    return {name for name in CALLS[function] if name in written}
 
 
 # ---- The table ----
@@ -149,19 +185,21 @@ def _bad_calls():
         yield call, {"sampler": "NULL"}, handle, "no sampler"
         yield call, {"sampler": "nothing"}, handle, "no sampler"
         yield call, {"sampler": "gan+1"}, handle, "no sampler"
-        yield call, {"sampler": "gan+8"}, handle, "no sampler"
+        yield call, {"sampler": "gan-event+8"}, handle, "no sampler"
         if "acceptance" not in names:
             continue
         yield call, {"acceptance": "NULL"}, argument, "acceptance is NULL"
         for value in (np.nan, np.inf, -np.inf, 0.0, -1.0, 9.9e-5, 100.1):
             yield call, {"theta_value": value}, theta, f"{value:g} is outside 0.0001 to 100"
-    yield "mcp_sampler_theta_range", {"lo": "NULL"}, argument, "NULL"
-    yield "mcp_sampler_theta_range", {"hi": "NULL"}, argument, "NULL"
+    for call in ("mcp_sampler_theta_range", "mcp_sampler_photon_range"):
+        yield call, {"lo": "NULL"}, argument, "NULL"
+        yield call, {"hi": "NULL"}, argument, "NULL"
     yield "mcp_rng_seed", {"rng": "NULL"}, argument, "rng is NULL"
     yield "mcp_rng_seed", {"rng": "rng+4"}, argument, "rng is misaligned"
 
     for call, names in WITH_THETA.items():
         arrays = [name for name in names if name in ARRAYS]
+        lowest, highest = THETA_RANGES[KINDS[call][0]]
         for name in arrays:
             yield call, {name: "NULL"}, argument, f"{name} is NULL"
             for shift in (1, 4, 7):
@@ -180,10 +218,10 @@ def _bad_calls():
                     call,
                     {f"theta[{place}]": value},
                     theta,
-                    f"theta[{place}] = {value:g} is outside 0.0001 to 100",
+                    f"theta[{place}] = {value:g} is outside {lowest:g} to {highest:g}",
                 )
             yield call, {"theta[0]": value, "n_theta": 1}, theta, f"theta[0] = {value:g}"
-        just_below, just_above = np.nextafter(LOWEST, 0), np.nextafter(HIGHEST, 1e3)
+        just_below, just_above = np.nextafter(lowest, 0), np.nextafter(highest, 1e3)
         yield call, {"theta[7]": float(just_below)}, theta, "theta[7]"
         yield call, {"theta[7]": float(just_above)}, theta, "theta[7]"
 
@@ -214,7 +252,7 @@ def _overlaps(call, arrays):
 
 
 def _bad_random_states():
-    for call in ("mcp_sample_four_velocity", "mcp_sample_four_velocity_vector"):
+    for call in ("mcp_sample_four_velocity", "mcp_sample_four_velocity_vector", "mcp_scatter"):
         unseeded = {f"rng[{word}]": 0 for word in range(16)}
         yield call, unseeded, "MCP_ERROR_RNG", "mcp_rng_seed"
         for lane in (0, 3, 7):
@@ -223,7 +261,8 @@ def _bad_random_states():
     for row in (0, N // 2, N - 1):
         # A generator of zeros gives zeros for ever, which rejection would wait for.
         zeros = {f"streams[{2 * row}]": 0, f"streams[{2 * row + 1}]": 0}
-        yield "mcp_sample_streams", zeros, "MCP_ERROR_RNG", "seeded"
+        for call in ("mcp_sample_streams", "mcp_scatter_streams"):
+            yield call, zeros, "MCP_ERROR_RNG", "seeded"
 
 
 def _bad_latents():
@@ -243,11 +282,47 @@ def _bad_latents():
                 "MCP_ERROR_ARGUMENT",
                 f"latent {place} has the radius",
             )
-    for call in TRANSFORMS:
-        for sampler in ("rejection", "gan-exact"):
+    for value in (np.nan, np.inf, -1.0, -5e-324, 1.0 + 1e-15, 1e300):
+        for place in (0, N - 1):
+            fragment = f"v[{place}] = {value:g} is not within 0 to 1"
+            yield "mcp_transform_event", {f"v[{place}]": value}, "MCP_ERROR_ARGUMENT", fragment
+    for value in (np.nan, np.inf, -np.inf, 12.1, -12.1, 1e300):
+        for place in (0, N - 1):
+            fragment = f"z[{place}] = {value:g} is not within -12 to 12"
+            yield "mcp_transform_event", {f"z[{place}]": value}, "MCP_ERROR_ARGUMENT", fragment
+
+
+def _bad_photons():
+    for call in (*SCATTERINGS, *EVENT_TRANSFORMS):
+        highest = 1e4 if call in SCATTERINGS else 10.0
+        just_above = float(np.nextafter(highest, 1e9))
+        for value in (np.nan, np.inf, -np.inf, 0.0, -0.0, -1.0, 5e-324, 2e-308, just_above, 1e300):
+            for place in (0, N // 2, N - 1):
+                wrong = {f"x[{place}]": value}
+                fragment = f"x[{place}] = {value:g} is not a photon energy within 2.2"
+                yield call, wrong, "MCP_ERROR_PHOTON", fragment
+                yield call, {**wrong, "n_theta": 1}, "MCP_ERROR_PHOTON", f"to {highest:g}: x is"
+
+
+def _wrong_kinds():
+    """Each sampler is asked for what only others have, and the text says which."""
+    remedies = {
+        **dict.fromkeys(TRANSFORMS, "transform with gan or torch"),
+        **dict.fromkeys(EVENT_TRANSFORMS, 'only "gan-event"'),
+        **dict.fromkeys((*SCATTERINGS, "mcp_sampler_photon_range"), '"gan-event" or "exact-event"'),
+    }
+    for call, kinds in KINDS.items():
+        for sampler in (*ELECTRONS, *EVENTS):
+            if sampler in kinds or call in SEEDING:
+                continue
             for n in (0, N):
                 wrong = {"sampler": sampler, "n": n, "n_theta": n}
-                yield call, wrong, "MCP_ERROR_UNSUPPORTED", "transform with gan or torch"
+                said = remedies.get(call, "mcp_scatter")
+                if call in TRANSFORMS and sampler in EVENTS:
+                    said = "mcp_scatter"
+                if call == "mcp_sampler_acceptance":
+                    said = 'ask "rejection"'
+                yield call, wrong, "MCP_ERROR_UNSUPPORTED", said
 
 
 def _table():
@@ -255,6 +330,8 @@ def _table():
         *_bad_calls(),
         *_bad_random_states(),
         *_bad_latents(),
+        *_bad_photons(),
+        *_wrong_kinds(),
     ):
         said = ",".join(f"{name}={value}" for name, value in list(spoiled.items())[:3])
         yield pytest.param(call, spoiled, status, fragment, id=f"{call}-{said}")
@@ -270,8 +347,12 @@ def test_refused(call, spoiled, status, fragment, library, samplers):
     assert fragment in library.error_text()
 
 
-@pytest.mark.parametrize("kind", ["gan-exact", "rejection"])
-@pytest.mark.parametrize("call", list(DRAWS))
+_ALL_KINDS = [(call, kind) for call, kinds in KINDS.items() for kind in kinds]
+
+
+@pytest.mark.parametrize(
+    ("call", "kind"), [both for both in _ALL_KINDS if both[0] in {**DRAWS, **SCATTERINGS}]
+)
 def test_refused_by_all_kinds(call, kind, library, samplers):
     """One temperature of many out of range: no sampler starts before it has seen them all."""
     arguments = Arguments(library, samplers, {"sampler": kind, f"theta[{N - 1}]": np.nan})
@@ -282,22 +363,14 @@ def test_refused_by_all_kinds(call, kind, library, samplers):
 # ---- What is fine ----
 
 
-@pytest.mark.parametrize(
-    ("call", "kind"),
-    [
-        (call, kind)
-        for call in CALLS
-        for kind in ("gan", "gan-exact", "rejection")
-        if call not in TRANSFORMS or kind == "gan"
-    ],
-)
+@pytest.mark.parametrize(("call", "kind"), _ALL_KINDS)
 def test_good_call_changes_its_outputs_alone(call, kind, library, samplers):
     arguments = Arguments(library, samplers, {"sampler": kind})
     assert arguments.call(call) == library.functions.MCP_OK
-    expected = {"lo", "hi"} if call == "mcp_sampler_theta_range" else _outputs(call)
+    expected = {"lo", "hi"} if {"lo", "hi"} <= set(CALLS[call]) else _outputs(call)
     expected |= {"acceptance"} if call == "mcp_sampler_acceptance" else set()
     assert arguments.changed() == expected
-    for name in expected & {"u", "u3"}:
+    for name in expected - {"rng", "streams"}:
         assert np.all(np.isfinite(arguments.of(name)))
 
 
@@ -324,11 +397,10 @@ def test_no_draws(call, n_theta, library, samplers):
     assert arguments.changed() == set()
 
 
-@pytest.mark.parametrize("kind", ["gan", "gan-exact", "rejection"])
-@pytest.mark.parametrize("call", list(DRAWS))
+@pytest.mark.parametrize(("call", "kind"), [both for both in _ALL_KINDS if both[0] in WITH_THETA])
 def test_ends_of_the_range(call, kind, library, samplers):
     """The lowest and the highest temperature belong to the range."""
-    for theta in (LOWEST, HIGHEST):
+    for theta in THETA_RANGES[kind]:
         for n_theta in (1, N):
             spoiled = {"sampler": kind, "n_theta": n_theta}
             spoiled |= {f"theta[{i}]": theta for i in range(N)}
@@ -346,6 +418,23 @@ def test_largest_and_smallest_latents(library, samplers):
     assert np.all(np.isfinite(arguments.of("u")))
     assert np.array_equal(arguments.of("u3")[3:6], np.zeros(3))
     assert arguments.of("u")[0] == 0.0
+
+
+def test_ends_of_photons_and_latents_of_events(library, samplers):
+    """The softest and the hardest photon, v from 0 to 1 and z from -12 to 12."""
+    ends = {"x[0]": 2.2250738585072014e-308, "x[1]": 10.0}
+    ends |= {"v[0]": 0.0, "v[1]": 1.0, "z[0]": -12.0, "z[1]": 12.0}
+    arguments = Arguments(library, samplers, ends)
+    assert arguments.call("mcp_transform_event") == library.functions.MCP_OK
+    assert arguments.of("x_out")[0] == ends["x[0]"]
+    assert arguments.of("cosine")[:2].tolist() == [1.0, -1.0]
+    for kind in EVENTS:
+        hardest = {**ends, "x[1]": 1e4, "sampler": kind}
+        for call in SCATTERINGS:
+            arguments = Arguments(library, samplers, hardest)
+            assert arguments.call(call) == library.functions.MCP_OK
+            assert np.all(arguments.of("x_out") > 0)
+            assert np.all(np.abs(arguments.of("cosine")) <= 1)
 
 
 # ---- Samplers ----
@@ -402,11 +491,11 @@ def test_statuses(library):
     """Every status has a meaning of its own, and unknown ones say so."""
     functions, ffi = library.functions, library.ffi
     known = ffi.typeof("enum mcp_status").elements
-    assert sorted(known) == list(range(11))
+    assert sorted(known) == list(range(12))
     said = {status: ffi.string(functions.mcp_strerror(status)).decode() for status in known}
     assert len(set(said.values())) == len(known)
     assert said[functions.MCP_OK] == "success"
-    for status in (-1, 11, 12, 2**31 - 1, -(2**31)):
+    for status in (-1, 12, 13, 2**31 - 1, -(2**31)):
         assert ffi.string(functions.mcp_strerror(status)).decode() == "unknown status"
 
 

@@ -2,7 +2,7 @@
 
 They are what users start from: a program that draws electrons, and a whole Comptonisation code in
 each language, whose spectra are tested against runs of the package. They share no line with it, and
-with ``own`` electrons not even those.
+when their scatterings are their ``own`` not even electrons.
 """
 
 import math
@@ -179,7 +179,7 @@ class Outcome:
     gain_error: float
 
 
-def _comptonise(clients: Clients, language: str, electrons: str, **given: object) -> Outcome:
+def _comptonise(clients: Clients, language: str, sampler: str, **given: object) -> Outcome:
     """Run the code on the soft source of this file, with other values where given."""
     values = {"kt_kev": KT_KEV, "tau": TAU, "photons": PHOTONS, "seed": 11, **GRID}
     values |= SEEDS["soft"] | given
@@ -192,7 +192,7 @@ def _comptonise(clients: Clients, language: str, electrons: str, **given: object
         arguments = ["input.nml"]
     else:
         arguments = [f"{name}={value}" for name, value in values.items()]
-    done = clients.run("comptonise", language, electrons, *arguments)
+    done = clients.run("comptonise", language, sampler, *arguments)
     assert (done.returncode, done.stderr) == (0, "")
     word, text = done.stdout.splitlines()[1].split(maxsplit=1)
     assert word == "amplification"
@@ -247,25 +247,27 @@ def _assert_same_source(outcome: Outcome, reference) -> None:
     assert error < 0.02 * outcome.gain
 
 
-@pytest.mark.parametrize("electrons", ["own", "gan", "gan-exact", "rejection"])
+@pytest.mark.parametrize(
+    "sampler", ["own", "gan", "gan-exact", "rejection", "gan-event", "exact-event"]
+)
 @pytest.mark.parametrize("source", SEEDS)
 @pytest.mark.parametrize(
     ("language", "given"),
     [("f90", {}), ("f90", {"batch": 50}), ("c", {"threads": 1}), ("c", {"threads": 2})],
     ids=str,
 )
-def test_spectrum(clients, reference, language, given, source, electrons):
+def test_spectrum(clients, reference, language, given, source, sampler):
     """The spectrum of `mcplugin.simulate`, whatever sampler is named on the command line."""
-    outcome = _comptonise(clients, language, electrons, **SEEDS[source], **given)
+    outcome = _comptonise(clients, language, sampler, **SEEDS[source], **given)
     assert outcome.photons == PHOTONS
     _assert_same_source(outcome, reference[source])
 
 
-@pytest.mark.parametrize("electrons", ["own", "gan"])
+@pytest.mark.parametrize("sampler", ["own", "gan", "gan-event"])
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_wrong_temperature_is_seen(clients, reference, language, electrons):
+def test_wrong_temperature_is_seen(clients, reference, language, sampler):
     """What the comparisons above are worth: electrons hotter by 5 % fail them."""
-    hotter = _comptonise(clients, language, electrons, kt_kev=1.05 * KT_KEV)
+    hotter = _comptonise(clients, language, sampler, kt_kev=1.05 * KT_KEV)
     assert _compared(hotter, reference["soft"]).differ
 
 
@@ -275,10 +277,11 @@ def test_torch_spectrum(clients, reference, torch_engine):
     _assert_same_source(outcome, reference["soft"])
 
 
-def test_threads_share_the_work(clients):
+@pytest.mark.parametrize("sampler", ["gan", "gan-event"])
+def test_threads_share_the_work(clients, sampler):
     """A number of threads always gives the same counts; each thread has photons of its own."""
     one, two, again, other = (
-        _comptonise(clients, "c", "gan", photons=20_001, threads=threads, seed=seed)
+        _comptonise(clients, "c", sampler, photons=20_001, threads=threads, seed=seed)
         for threads, seed in ((1, 5), (2, 5), (2, 5), (2, 6))
     )
     np.testing.assert_array_equal(two.counts, again.counts)
@@ -297,6 +300,7 @@ def test_threads_share_the_work(clients):
         ("c", ["gan", "tau=thick"], "tau=thick: not a number"),
         ("c", ["gan", "photons=0"], "photons=0: not a number, or out of range"),
         ("c", ["gan", "photons=10", "kt_kev=1e5"], "is outside 0.0001 to 100"),
+        ("c", ["gan-event", "photons=10", "kt_kev=6e3"], "is outside 0.001 to 10"),
         ("c", ["gan", "energy_max_kev=0.001"], "energy_max_kev"),
         ("c", ["own", "photons=10", "output=/nowhere/s.txt"], "/nowhere/s.txt: cannot be written"),
         ("f90", ["gun"], 'no sampler is called "gun"'),
@@ -304,6 +308,7 @@ def test_threads_share_the_work(clients):
         ("f90", ["gan", "misspelt.nml"], "misspelt.nml"),
         ("f90", ["gan", "negative.nml"], "must be positive"),
         ("f90", ["gan", "hot.nml"], "is outside 0.0001 to 100"),
+        ("f90", ["gan-event", "hot.nml"], "is outside 0.001 to 10"),
     ],
 )
 def test_refusals_of_comptonise(clients, language, arguments, text):

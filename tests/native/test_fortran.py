@@ -52,6 +52,17 @@ class Fortran:
         return run
 
 
+def _compile_c(fortran: Fortran, installed, name: str, source: str) -> None:
+    """Build a C program beside those in Fortran, with which it is compared."""
+    compiler = shutil.which("gcc")
+    if compiler is None:
+        pytest.skip("gcc is not installed: Fortran cannot be compared with C")
+    (fortran.folder / f"{name}.c").write_text(source, encoding="utf-8")
+    flags = ["-std=c11", "-Wall", "-Wextra", "-Werror", *shlex.split(installed.config("--cflags"))]
+    build = [compiler, *flags, f"{name}.c", "-o", name, *fortran.libs]
+    subprocess.run(build, cwd=fortran.folder, check=True)
+
+
 @pytest.fixture(scope="module")
 def fortran(installed, tmp_path_factory) -> Fortran:
     """gfortran with the installed package, away from the sources."""
@@ -186,14 +197,8 @@ int main(int argc, char **argv) {
 
 def test_same_bits_as_c(fortran, installed):
     """Magnitudes, vectors, transforms; one temperature or many; whole arrays and slices."""
-    c_compiler = shutil.which("gcc")
-    if c_compiler is None:
-        pytest.skip("gcc is not installed: Fortran cannot be compared with C")
     folder = fortran.folder
-    (folder / "draws.c").write_text(C_DRAWS, encoding="utf-8")
-    flags = ["-std=c11", "-Wall", "-Wextra", "-Werror", *shlex.split(installed.config("--cflags"))]
-    build = [c_compiler, *flags, "draws.c", "-o", "draws", *fortran.libs]
-    subprocess.run(build, cwd=folder, check=True)
+    _compile_c(fortran, installed, "draws", C_DRAWS)
     run = fortran.compile(FORTRAN_DRAWS, *EXACT, "-fcheck=all")
 
     for sampler in ("gan", "gan-exact", "rejection"):
@@ -208,6 +213,124 @@ def test_same_bits_as_c(fortran, installed):
         assert np.unique(from_fortran[:2000]).size == 2000
 
 
+# Scatter in every way that there is; photons from soft ones to some above the generator's range.
+FORTRAN_EVENTS = """
+program events
+    use, intrinsic :: iso_fortran_env, only: int64, real64
+    use mcplugin
+    implicit none
+    type(electron_sampler) :: electrons
+    type(random_stream) :: stream
+    character(len=16) :: spec
+    real(real64) :: x(1000)
+    real(real64) :: theta(1000), x_out(1000), cosine(1000), spaced(3, 2000), lo, hi
+    integer :: file, i
+
+    call get_command_argument(1, spec)
+    call electrons%create(spec)
+    call electrons%photon_range(lo, hi)
+    print '(2es24.16e3)', lo, hi
+    open (newunit=file, file='fortran.bin', access='stream', form='unformatted', status='replace')
+    do i = 1, 1000
+        theta(i) = 0.002_real64 * i
+        x(i) = 0.011_real64 * i
+    end do
+
+    call seed_stream(stream, seed=-7_int64, number=3_int64)
+    call electrons%scatter(stream, x, 0.2_real64, x_out, cosine)
+    write (file) x_out, cosine
+    call electrons%scatter(stream, x, theta, x_out, cosine)
+    write (file) x_out, cosine
+
+    ! Slices with gaps give what whole arrays give.
+    spaced = -2
+    spaced(1, 1:1999:2) = x
+    call seed_stream(stream, seed=-7_int64, number=3_int64)
+    call electrons%scatter(stream, spaced(1, 1:1999:2), 0.2_real64, spaced(2, 1:1999:2), &
+        spaced(3, 1:1999:2))
+    write (file) spaced(2, 1:1999:2), spaced(3, 1:1999:2)
+    if (any(spaced(:, 2:2000:2) /= -2) .or. any(spaced(1, 1:1999:2) /= x)) &
+        error stop 'overwritten'
+
+    ! Nobody to scatter is no failure.
+    call electrons%scatter(stream, x(:0), 0.2_real64, x_out(:0), cosine(:0))
+    close (file)
+    call electrons%destroy()
+end program events
+"""
+
+C_EVENTS = """
+#include <mcplugin.h>
+#include <stdio.h>
+
+#define REQUIRE(call) do { if ((call) != MCP_OK) { puts(mcp_error_text()); return 1; } } while (0)
+
+int main(int argc, char **argv) {
+    static double x[1000], theta[1000], x_out[1000], cosine[1000];
+    mcp_sampler *electrons;
+    mcp_rng rng;
+    const double one = 0.2;
+    FILE *file = fopen("c.bin", "wb");
+    if (argc != 2 || file == NULL)
+        return 2;
+    REQUIRE(mcp_sampler_create(argv[1], &electrons));
+    for (int i = 0; i < 1000; i++) {
+        theta[i] = 0.002 * (i + 1);
+        x[i] = 0.011 * (i + 1);
+    }
+    REQUIRE(mcp_rng_seed(&rng, (uint64_t)-7, 3));
+    REQUIRE(mcp_scatter(electrons, &rng, 1000, x, &one, 1, x_out, cosine));
+    fwrite(x_out, sizeof x_out, 1, file);
+    fwrite(cosine, sizeof cosine, 1, file);
+    REQUIRE(mcp_scatter(electrons, &rng, 1000, x, theta, 1000, x_out, cosine));
+    fwrite(x_out, sizeof x_out, 1, file);
+    fwrite(cosine, sizeof cosine, 1, file);
+    mcp_sampler_destroy(electrons);
+    return fclose(file);
+}
+"""
+
+
+def test_same_events_as_c(fortran, installed):
+    """Energies and cosines; one temperature or many; whole arrays and slices; photon ranges."""
+    folder = fortran.folder
+    _compile_c(fortran, installed, "events", C_EVENTS)
+    run = fortran.compile(FORTRAN_EVENTS, *EXACT, "-fcheck=all")
+
+    tiny = np.finfo(float).tiny
+    for sampler, highest in {"gan-event": 10.0, "exact-event": 1e4}.items():
+        done = run(sampler)
+        assert done.returncode == 0, done.stderr
+        assert [float(word) for word in done.stdout.split()] == [tiny, highest]
+        subprocess.run(["./events", sampler], cwd=folder, check=True)
+        from_fortran = np.fromfile(folder / "fortran.bin").reshape(3, 2, 1000)
+        np.testing.assert_array_equal(
+            from_fortran[:2], np.fromfile(folder / "c.bin").reshape(2, 2, 1000)
+        )
+        np.testing.assert_array_equal(from_fortran[2], from_fortran[0])
+        x_out, cosine = from_fortran.swapaxes(0, 1)
+        assert (x_out > 0).all()
+        assert (np.abs(cosine) <= 1).all()
+        assert np.unique(x_out[:2]).size == 2000
+
+
+def test_single_precision_does_not_compile(fortran):
+    """Arrays of another kind than real64 are no match, rather than converted or misread."""
+    single = FORTRAN_EVENTS.replace("real(real64) :: x(1000)", "real :: x(1000)")
+    (fortran.folder / "single.f90").write_text(single, encoding="utf-8")
+    command = [fortran.compiler, "-fsyntax-only", *fortran.module, "single.f90"]
+    done = subprocess.run(
+        command,
+        cwd=fortran.folder,
+        env={**os.environ, "LC_ALL": "C"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode > 0
+    assert "no matching specific binding" in done.stderr
+
+
 # One failing call a line: name | ierr | text.
 FAILURES = """
 program failures
@@ -215,10 +338,10 @@ program failures
     use, intrinsic :: ieee_arithmetic, only: ieee_quiet_nan, ieee_value
     use mcplugin
     implicit none
-    type(electron_sampler) :: electrons, rejection, nobody, copy
+    type(electron_sampler) :: electrons, rejection, nobody, copy, events, exact_events
     type(random_stream) :: stream, unseeded
     real(real64) :: u(100), u3(3, 100), z(3, 100), flat(2, 100), few(3, 7), lo, hi, share
-    real(real64) :: spaced(2, 100)
+    real(real64) :: spaced(2, 100), x(100), x_out(100), cosine(100)
     character(len=:), allocatable :: name
     integer :: ierr
 
@@ -279,6 +402,52 @@ program failures
     call electrons%acceptance(500.0_real64, share, ierr)
     call say('acceptance')
 
+    call events%create('gan-event', ierr)
+    call exact_events%create('exact-event', ierr)
+    x = 0.1_real64
+    x_out = -2
+    cosine = -2
+    call events%scatter(stream, x, 0.2_real64, x_out(:7), cosine, ierr)
+    call say('size of x_out')
+    call events%scatter(stream, x, 0.2_real64, x_out, cosine(:99), ierr)
+    call say('size of cosine')
+    call events%scatter(stream, x, spread(0.2_real64, 1, 7), x_out, cosine, ierr)
+    call say('size of theta')
+    call events%scatter(stream, x, 50.0_real64, x_out, cosine, ierr)
+    call say('theta of events')
+    x(50) = 2e4_real64
+    call events%scatter(stream, x, 0.2_real64, x_out, cosine, ierr)
+    call say('photon')
+    x(50) = ieee_value(1.0_real64, ieee_quiet_nan)
+    call exact_events%scatter(stream, x, 0.2_real64, x_out, cosine, ierr)
+    call say('NaN photon')
+    x(50) = 0.1_real64
+    call events%scatter(unseeded, x, 0.2_real64, x_out, cosine, ierr)
+    call say('unseeded events')
+    call nobody%scatter(stream, x, 0.2_real64, x_out, cosine, ierr)
+    call say('scatter by nobody')
+    call nobody%photon_range(lo, hi, ierr)
+    call say('photon range of nobody')
+    call electrons%scatter(stream, x, 0.2_real64, x_out, cosine, ierr)
+    call say('scatter by electrons')
+    call electrons%photon_range(lo, hi, ierr)
+    call say('photon range of electrons')
+    call events%sample(stream, 0.2_real64, x_out, ierr)
+    call say('electrons of events')
+    call exact_events%sample(stream, 0.2_real64, u3, ierr)
+    call say('vectors of events')
+    call events%transform(0.2_real64, z, u3, ierr)
+    call say('transform of events')
+    call exact_events%acceptance(0.2_real64, share, ierr)
+    call say('acceptance of events')
+    if (any(x_out /= -2) .or. any(cosine /= -2) .or. any(u3 /= -1)) &
+        error stop 'a failure has written'
+    call events%scatter(stream, x, 50.0_real64, spaced(1, :), spaced(2, :), ierr)
+    call say('events of slices')
+    if (any(spaced(1, :) /= -2) .or. any(spaced(2, :) /= -1)) error stop 'a failure has written'
+    call exact_events%destroy()
+    call events%destroy()
+
     ! What works leaves the last failure's text alone.
     copy = electrons
     call copy%sample(stream, 0.2_real64, u, ierr)
@@ -304,7 +473,7 @@ contains
 end program failures
 """
 
-OK, ARGUMENT, THETA, SPEC, FILE, HANDLE, RNG, UNSUPPORTED = 0, 1, 2, 3, 4, 7, 8, 9
+OK, ARGUMENT, THETA, SPEC, FILE, HANDLE, RNG, UNSUPPORTED, PHOTON = 0, 1, 2, 3, 4, 7, 8, 9, 11
 
 
 def test_failures(fortran):
@@ -336,6 +505,22 @@ def test_failures(fortran):
         "instruction set of nobody": HANDLE,
         "twice": ARGUMENT,
         "acceptance": THETA,
+        "size of x_out": ARGUMENT,
+        "size of cosine": ARGUMENT,
+        "size of theta": ARGUMENT,
+        "theta of events": THETA,
+        "photon": PHOTON,
+        "NaN photon": PHOTON,
+        "unseeded events": RNG,
+        "scatter by nobody": HANDLE,
+        "photon range of nobody": HANDLE,
+        "scatter by electrons": UNSUPPORTED,
+        "photon range of electrons": UNSUPPORTED,
+        "electrons of events": UNSUPPORTED,
+        "vectors of events": UNSUPPORTED,
+        "transform of events": UNSUPPORTED,
+        "acceptance of events": UNSUPPORTED,
+        "events of slices": THETA,
         "copy": OK,
         "destroyed": HANDLE,
         "again": OK,
@@ -352,7 +537,15 @@ def test_failures(fortran):
     assert "gun" in text["spec"]
     assert "/nowhere/weights.bin" in text["file"]
     assert "destroy first" in text["twice"]
-    assert text["copy"] == text["acceptance"]
+    assert text["size of x_out"] == (
+        "scatter: x, x_out and cosine must have the same size, not 100, 7 and 100"
+    )
+    assert text["size of cosine"].endswith("not 100, 100 and 99")
+    assert "50 is outside 0.001 to 10" in text["theta of events"]
+    assert "20000" in text["photon"]
+    assert "gan-event" in text["scatter by electrons"]
+    assert "mcp_scatter" in text["electrons of events"]
+    assert text["copy"] == text["events of slices"]
 
 
 # Each word names a call that fails; none of them asks for ierr.
@@ -363,7 +556,7 @@ program endings
     implicit none
     type(electron_sampler) :: electrons
     type(random_stream) :: stream
-    real(real64) :: u(100), flat(2, 100)
+    real(real64) :: u(100), flat(2, 100), x_out(100), cosine(100)
     character(len=16) :: which
 
     call get_command_argument(1, which)
@@ -373,6 +566,8 @@ program endings
     call seed_stream(stream, 1_int64, 0_int64)
     if (which == 'theta') call electrons%sample(stream, 500.0_real64, u)
     if (which == 'shape') call electrons%sample(stream, 0.2_real64, flat)
+    if (which == 'size') call electrons%scatter(stream, u(:9), 0.2_real64, x_out, cosine)
+    if (which == 'event') call electrons%scatter(stream, u, 0.2_real64, x_out, cosine)
     call electrons%destroy()
     if (which == 'destroyed') call electrons%sample(stream, 0.2_real64, u)
     print '(a)', 'reached the end'
@@ -388,6 +583,8 @@ def test_without_ierr_an_error_ends_the_program(fortran):
         "unseeded": "seed",
         "theta": "500 is outside 0.0001 to 100",
         "shape": "not (2, 100)",
+        "size": "not 9, 100 and 100",
+        "event": 'create "gan-event"',
         "destroyed": "sampler",
     }.items():
         done = run(which)
@@ -441,7 +638,7 @@ def test_facts(fortran):
             assert instruction_set in ("avx512", "avx2", "generic")
             assert version.count(".") == 2
             assert "temperature" in theta
-            assert abi == "1"
+            assert abi == "2"
         assert run("gan", MCPLUGIN_ISA="generic").stdout.splitlines()[1] == "generic"
 
 
@@ -529,11 +726,46 @@ program traps
 end program traps
 """
 
+# Photons from the softest allowed to some above the generator's range.
+EVENT_TRAPS = """
+program traps
+    use, intrinsic :: iso_fortran_env, only: int64, real64
+    use mcplugin
+    implicit none
+    type(electron_sampler) :: electrons
+    type(random_stream) :: stream
+    real(real64) :: x(1003), theta(5), x_out(1003), cosine(1003), lo, hi
+    character(len=16) :: spec
+    integer :: i, k
+
+    call get_command_argument(1, spec)
+    call electrons%create(spec)
+    call electrons%theta_range(lo, hi)
+    theta = lo**[1.0_real64, 0.75_real64, 0.5_real64, 0.25_real64, 0.0_real64] &
+        * hi**[0.0_real64, 0.25_real64, 0.5_real64, 0.75_real64, 1.0_real64]
+    x = [tiny(lo), (1e-12_real64 * 10**(0.014_real64 * i), i = 1, 1002)]
+    call seed_stream(stream, 1_int64, 0_int64)
+    do k = 1, 20
+        do i = 1, size(theta)
+            call electrons%scatter(stream, x, theta(i), x_out, cosine)
+        end do
+        call electrons%scatter(stream, x, [(theta(1 + modulo(i, 5)), i = 1, 1003)], x_out, cosine)
+    end do
+    call electrons%destroy()
+    print '(a)', 'no exception'
+end program traps
+"""
+
 
 def test_no_floating_point_exceptions(fortran):
     """Programs that trap invalid operations, divisions by zero and overflows run through."""
-    run = fortran.compile(TRAPS, *EXACT, "-O2", "-ffpe-trap=invalid,zero,overflow")
-    for instruction_set in ("avx512", "avx2", "generic"):
-        for sampler in ("gan", "gan-exact", "rejection"):
-            done = run(sampler, MCPLUGIN_ISA=instruction_set)
-            assert (done.returncode, done.stdout) == (0, "no exception\n"), done.stderr
+    trapping = [*EXACT, "-O2", "-ffpe-trap=invalid,zero,overflow"]
+    for program, samplers in (
+        (TRAPS, ("gan", "gan-exact", "rejection")),
+        (EVENT_TRAPS, ("gan-event", "exact-event")),
+    ):
+        run = fortran.compile(program, *trapping)
+        for instruction_set in ("avx512", "avx2", "generic"):
+            for sampler in samplers:
+                done = run(sampler, MCPLUGIN_ISA=instruction_set)
+                assert (done.returncode, done.stdout) == (0, "no exception\n"), done.stderr

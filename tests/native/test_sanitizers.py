@@ -3,6 +3,7 @@
 It is compiled from its sources, with the flags of ``setup.py`` and more.
 """
 
+import contextlib
 import os
 import platform
 import re
@@ -37,7 +38,7 @@ STRESS = Path(__file__).with_name("stress.c")
 WARNINGS = ("-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Wstrict-prototypes", "-Werror")
 HEADERS = ("mcplugin.h", "mcplugin_streams.h")
 # Bytes of an input by fuzz target.
-LONGEST_INPUT = {"weights": 4096, "calls": 128}
+LONGEST_INPUT = {"weights": 4096, "event_weights": 1500, "calls": 192}
 
 
 def _needs(program):
@@ -69,19 +70,8 @@ def _run(*command: str | Path, **environment: str) -> subprocess.CompletedProces
 
 def _compile_library(folder: Path, options: Sequence[str], compiler: str = "gcc") -> list[Path]:
     """Objects of the whole library, made with options that come after those of setup.py."""
-    weights = folder / "builtin_weights.c"
-    content = c_form_of_file(ROOT / _SETUP["BUILTIN_WEIGHTS"])
-    weights.write_text(_SETUP["_as_c"](content), encoding="utf-8")
-    kernels = SOURCES / "kernels.c"
-    units = [
-        (source, source.stem, [])
-        for source in [*sorted(SOURCES.glob("*.c")), weights]
-        if source != kernels
-    ]
-    units += [
-        (kernels, f"kernels_{name}", [*chosen.split(), f"-DMCP_INSTRUCTION_SET={name}"])
-        for name, chosen in INSTRUCTION_SETS.items()
-    ]
+    with contextlib.chdir(ROOT):
+        units = _SETUP["compilation_units"](folder, platform.machine())
 
     def compiled(unit: tuple[Path, str, list[str]]) -> Path:
         source, name, chosen = unit
@@ -117,6 +107,14 @@ def weights(tmp_path_factory):
     """A file of weights in their C form."""
     path = tmp_path_factory.mktemp("weights") / "mj.mcp"
     path.write_bytes(c_form_of_file(ROOT / "weights" / "mj-cgan.safetensors"))
+    return path
+
+
+@pytest.fixture(scope="module")
+def event_weights(tmp_path_factory):
+    """The same of events."""
+    path = tmp_path_factory.mktemp("weights") / "events.mcp"
+    path.write_bytes(c_form_of_file(ROOT / "weights" / "compton-event.safetensors"))
     return path
 
 
@@ -178,9 +176,10 @@ def _ran(done, instruction_set):
 # ---- Running ----
 
 
-def test_addresses_and_undefined_behaviour(stress, weights, instruction_set):
+def test_addresses_and_undefined_behaviour(stress, weights, event_weights, instruction_set):
     """All calls: no step beside an array, no leak, nothing that C leaves undefined."""
-    done = _run(stress["address"], "calls", weights, MCPLUGIN_ISA=instruction_set)
+    command = (stress["address"], "calls", weights, event_weights)
+    done = _run(*command, MCPLUGIN_ISA=instruction_set)
     _ran(done, instruction_set)
 
 
@@ -192,12 +191,12 @@ def test_threads(kind, stress, weights, instruction_set):
 
 @_needs("valgrind")
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="runs the avx2 kernels")
-def test_valgrind(stress, weights):
+def test_valgrind(stress, weights, event_weights):
     """No number that was never written decides anything, and no memory is lost."""
     done = _run(
         *("valgrind", "--quiet", "--error-exitcode=9", "--leak-check=full"),
         *("--show-leak-kinds=all", "--errors-for-leak-kinds=all"),
-        *(stress["plain"], "calls", weights),
+        *(stress["plain"], "calls", weights, event_weights),
         MCPLUGIN_ISA="avx2",
     )
     _ran(done, "avx2")

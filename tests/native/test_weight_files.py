@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from mcplugin import random_streams
-from mcplugin.learning.c_form import c_form
+from mcplugin.learning.c_form import c_form, c_form_of
+from mcplugin.learning.event_generator import EventGenerator, load_event_weights
 from mcplugin.learning.radial_map import thermal_map
 from mcplugin.learning.weights import load_weights
 
@@ -216,3 +217,146 @@ def test_smallest_and_largest_generators(size, spec, library):
     for theta in (0.2, np.linspace(0.1, 0.5, 300)):
         u = _drawn(library, sampler, theta)
         assert np.all(np.isfinite(u) & (u > 0))
+
+
+# ---- Compton events ----
+
+EVENT_HEADER, EVENT_NUMBERS = 40, 3  # bytes; numbers before the first network
+
+
+@pytest.fixture(scope="module")
+def events():
+    """The shipped generator of events."""
+    return load_event_weights()
+
+
+@pytest.fixture(scope="module")
+def event_bytes(events):
+    return c_form_of(events.tensors, events.card)
+
+
+def _refuse_events(library, out, content):
+    return _refuse_bytes(library, out, content, b"gan-event")
+
+
+def _network_places(events, name):
+    """Where the numbers of a network are: base, then modulation, then root_theta_scale."""
+    start = EVENT_NUMBERS
+    for network in ("cosine", "momentum"):
+        parts = ("base", "modulation", "root_theta_scale")
+        sizes = [events.tensors[f"{network}_{part}"].size for part in parts]
+        if network == name:
+            return [range(start, start + sizes[0] + sizes[1]),
+                    range(start + sizes[0] + sizes[1], start + sum(sizes))]  # fmt: skip
+        start += sum(sizes)
+    raise AssertionError(name)
+
+
+def test_event_file_is_accepted(library, tmp_path, event_bytes, samplers):
+    """It gives the sampler that is built in."""
+    path = tmp_path / "weights Θ.mcp"
+    path.write_bytes(event_bytes)
+    drawn = []
+    for sampler in (library.create(f"gan-event:{path}"), samplers["gan-event"]):
+        x_out, cosine = np.full((2, 300), np.nan)
+        x, theta, streams = np.full(300, 0.1), np.array([0.2]), random_streams(1, 300)
+        library.scatter_streams(sampler, x, theta, streams, x_out, cosine)
+        drawn.append((x_out, cosine))
+    assert np.array_equal(*drawn)
+
+
+def test_weights_of_the_other_kind(library, out, weights, event_bytes):
+    """Electrons are not made of the weights of events, nor the reverse."""
+    assert "holds no weights of Compton events" in _refuse_events(library, out, weights)
+    for spec in (b"gan", b"gan-exact"):
+        text = _refuse_bytes(library, out, event_bytes, spec)
+        assert "holds no weights of electrons" in text
+
+
+def test_truncated_and_extended_events(library, out, event_bytes):
+    for length in (*range(100), *range(100, len(event_bytes), 61), len(event_bytes) - 1):
+        _refuse_events(library, out, event_bytes[:length])
+    for more in (b"\0", event_bytes, bytes(100_000)):
+        assert "cut or extended" in _refuse_events(library, out, event_bytes + more)
+
+
+def test_every_single_byte_of_events(library, out, event_bytes):
+    for at in range(len(event_bytes)):
+        damaged = bytearray(event_bytes)
+        damaged[at] ^= (0x01, 0x80, 0xFF)[at % 3]
+        _refuse_events(library, out, bytes(damaged))
+
+
+@pytest.mark.parametrize(
+    ("at", "form", "value", "fragment"),
+    [
+        (8, "<I", 2, "version 2, this library reads 1"),
+        (12, "<I", 0, "layers of 0, 16 and 12 units"),
+        (12, "<I", 33, "layers of 33, 16 and 12 units"),
+        (16, "<I", 0, "layers of 12, 0 and 12 units"),
+        (16, "<I", 2**32 - 1, "up to 32 and 8 are possible"),
+        (20, "<I", 33, "up to 32 and 8 are possible"),
+        (20, "<I", 0, "cut or extended"),
+        (24, "<I", 0, "conditioning functions"),
+        (28, "<I", 9, "conditioning functions"),
+        (28, "<I", 1, "cut or extended"),
+        (32, "<Q", 0, "cut or extended"),
+        (32, "<Q", 2**64 - 1, "cut or extended"),
+    ],
+)
+def test_wrong_sizes_of_events(at, form, value, fragment, library, out, event_bytes):
+    assert fragment in _refuse_events(library, out, _overwritten(event_bytes, at, form, value))
+
+
+@pytest.mark.parametrize("value", [np.nan, -np.inf, 1e300, 1.1e6])
+@pytest.mark.parametrize("network", ["cosine", "momentum"])
+def test_impossible_weights_of_events(network, value, library, out, events, event_bytes):
+    numbers, scales = _network_places(events, network)
+    for place in (*numbers, *scales):
+        if place in scales and value == 1.1e6:
+            continue
+        damaged = _overwritten(event_bytes, EVENT_HEADER + 8 * place, "<d", value)
+        assert "no trained generator" in _refuse_events(library, out, damaged)
+
+
+@pytest.mark.parametrize("value", [0.0, -1.0, 1e-300, 5e-324])
+def test_impossible_scales_of_events(value, library, out, events, event_bytes):
+    for network in ("cosine", "momentum"):
+        for place in _network_places(events, network)[1]:
+            damaged = _overwritten(event_bytes, EVENT_HEADER + 8 * place, "<d", value)
+            assert "no trained generator" in _refuse_events(library, out, damaged)
+
+
+@pytest.mark.parametrize(
+    ("network", "part", "value"),
+    [
+        ("cosine", "amplitudes", 1.1e4),
+        ("cosine", "bias", -1.1e4),
+        ("momentum", "amplitudes", 1.1e3),
+        ("momentum", "skip", 100.0),
+        *((network, "log_scales", sign * 61.0) for network in ("cosine", "momentum")
+          for sign in (-1, 1)),
+    ],
+)  # fmt: skip
+def test_unbounded_networks_of_events(network, part, value, library, out, events):
+    """What would overflow on the way to an event, in numbers that are finite by themselves."""
+    shape = getattr(EventGenerator(events), network).shape
+    tensors = {name: tensor.copy() for name, tensor in events.tensors.items()}
+    shape.split(tensors[f"{network}_base"])[part].flat[0] = value
+    content = c_form_of(tensors, events.card)
+    assert "no trained generator" in _refuse_events(library, out, content)
+
+
+@pytest.mark.parametrize(
+    ("theta_range", "x_max", "fragment"),
+    [
+        ((0.9e-4, 1.0), 10.0, "not within 1e-4 to 100"),
+        ((1e-3, 101.0), 10.0, "not within 1e-4 to 100"),
+        ((1.0, 0.1), 10.0, "not within 1e-4 to 100"),
+        ((np.nan, 1.0), 10.0, "not within 1e-4 to 100"),
+        *(((0.1, 1.0), x, "not within 1e-12 to 100") for x in (np.nan, 0.0, -1.0, 101.0, np.inf)),
+    ],
+)
+def test_impossible_ranges_of_events(theta_range, x_max, fragment, library, out, events):
+    card = {**events.card, "theta_range": theta_range, "x_range": (0.0, x_max)}
+    assert fragment in _refuse_events(library, out, c_form_of(events.tensors, card))

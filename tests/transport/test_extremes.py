@@ -130,8 +130,8 @@ def test_one_photon_through_a_cold_fog():
     ends = {}
     for x in (SOFT, HARD):
         configuration = configured("sphere", COLD, THICK, x, 1)
-        run = simulate(configuration, threads=1)
-        walks = walk(problem_of(configuration), 3, 0, 1)
+        run = simulate(configuration, seed=5, threads=1)
+        walks = walk(problem_of(configuration), 5, 0, 1)
         assert run.summary["escaped"] == run.summary["photons"] == 1
         assert run.tally.totals[ESCAPING] == in_quanta(walks.x)
         assert run.summary["mean_scatterings"] == walks.scatterings[0] > THICK
@@ -149,7 +149,8 @@ def test_one_photon_through_the_hottest_fog(geometry, x):
     s = run.summary
     assert s["photons"] == s["escaped"] + s["absorbed"] == 1
     assert np.isfinite(s["amplification"])
-    assert s["amplification_error"] == 0.0
+    # Nothing scatters about a single photon but the rounding of squares.
+    assert s["amplification_error"] < 1e-7 * s["amplification"]
     assert (np.isfinite(run.spectrum.efe_err) & (run.spectrum.efe_err >= 0.0)).all()
     picture = run.spectrum.plot()
     assert picture.axes[0].get_title()

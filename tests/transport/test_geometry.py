@@ -6,43 +6,51 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mcplugin import random_streams
+from mcplugin.random_streams import cosine_from
+from mcplugin.scattering.compton import REFUSED
+from mcplugin.scattering.hot_cross_section import HotCrossSectionTable
 from mcplugin.transport import geometry
+from mcplugin.transport.flight import fly
 
 places = st.floats(0.0, 1.0)
 cosines = st.floats(-1.0, 1.0)
 
 
-@given(places, cosines, st.floats(0.0, 1.0))
+@given(places, cosines, st.floats(0.0, 2.0))
 @settings(deadline=None, max_examples=300)
 def test_flight_in_a_sphere(place, mu, share):
-    """Radius and cosine after a flight are those of the vectors; it ends inside."""
+    """Radius and cosine after a flight are those of the vectors; a longer one leaves."""
     position = np.array([0.0, 0.0, place])
     direction = np.array([np.sqrt(1 - mu**2), 0.0, mu])
-    way_out = geometry.distance_to_surface(geometry.SPHERE_CENTRE, place, mu)
-    assert np.linalg.norm(position + way_out * direction) == pytest.approx(1.0, abs=1e-7)
+    across = position @ direction
+    way_out = np.sqrt(max(1.0 - place**2 + across**2, 0.0)) - across
+    leaving = position + way_out * direction
     end = position + share * way_out * direction
-    radius, cosine = geometry.move(geometry.SPHERE_CENTRE, place, mu, share * way_out)
+    radius, cosine, exit_cosine = geometry.in_sphere(place, mu, share * way_out)
+    if abs(share - 1.0) * way_out < 1e-7:
+        return
+    if share > 1.0:
+        assert exit_cosine == pytest.approx(leaving @ direction, abs=1e-7)
+        return
+    assert exit_cosine == geometry.INSIDE
     assert radius == pytest.approx(min(np.linalg.norm(end), 1.0), abs=1e-12)
     if radius > 1e-6:
         assert cosine == pytest.approx(end @ direction / np.linalg.norm(end), abs=1e-9)
-    leaving = position + way_out * direction
-    assert geometry.surface_cosine(geometry.SPHERE_CENTRE, place, mu) == pytest.approx(
-        leaving @ direction, abs=1e-7
-    )
 
 
-@given(places, cosines.filter(lambda mu: mu == 0.0 or abs(mu) > 1e-12), st.floats(0.0, 1.0))
+@given(st.floats(1e-9, 1.0 - 1e-9), cosines, st.floats(0.0, 1e6))
 @settings(deadline=None, max_examples=300)
-def test_flight_in_a_slab(place, mu, share):
-    """Heights stay in [0, 1]; a photon along the slab never leaves."""
-    way_out = geometry.distance_to_surface(geometry.SLAB_BASE, place, mu)
-    if mu == 0.0:
-        assert way_out == np.inf
-        return
-    height, cosine = geometry.move(geometry.SLAB_BASE, place, mu, share * min(way_out, 1e300))
+def test_flight_in_a_slab(place, mu, length):
+    """A photon leaves where its height would leave [0, 1]; one along the slab never does."""
+    height, cosine, exit_cosine = geometry.in_slab(place, mu, length)
     assert 0.0 <= height <= 1.0
     assert cosine == mu
-    assert place + mu * way_out == pytest.approx(1.0 if mu > 0 else 0.0, abs=1e-9)
+    if 0.0 < place + mu * length < 1.0:
+        assert exit_cosine == geometry.INSIDE
+        assert height == place + mu * length
+    else:
+        assert exit_cosine == mu
+        assert mu != 0.0
 
 
 @pytest.mark.parametrize("mu", [1.0, -1.0, 0.999999999, 0.0, -0.3])
@@ -52,14 +60,46 @@ def test_turn(mu, cosine):
 
     At the poles μ = ±1 the new cosine is ±cos exactly, whatever the azimuth.
     """
-    streams = random_streams(95, 100_000)
-    new = np.array([geometry.turn(mu, cosine, streams, i) for i in range(len(streams))])
+    bits = np.random.default_rng(95).integers(0, 2**64, 100_000, dtype=np.uint64)
+    new = np.array([geometry.turned(mu, cosine, cosine_from(word)) for word in bits])
     assert (np.abs(new) <= 1.0).all()
     variance = 0.5 * (1 - mu**2) * (1 - cosine**2)
     assert abs(new.mean() - mu * cosine) < 5 * np.sqrt(variance / new.size) + 1e-15
     assert np.mean((new - mu * cosine) ** 2) == pytest.approx(variance, rel=0.03, abs=1e-15)
     if abs(mu) == 1.0:
         assert (new == mu * cosine).all()
+
+
+def test_flights_of_many_are_those_of_one():
+    """SIMD or not, in whatever place of an array: the same bits; refused photons stay."""
+    rng = np.random.default_rng(97)
+    table = HotCrossSectionTable.at(0.2)
+    count = 1003
+    for entry in (geometry.SPHERE_CENTRE, geometry.SLAB_BASE):
+        x, cosine = np.exp(rng.normal(-5, 3, count)), rng.uniform(-1, 1, count)
+        cosine[::5] = REFUSED
+        place, mu = rng.random(count), rng.uniform(-1, 1, count)
+
+        def flown(rows, entry=entry, x=x, cosine=cosine, place=place, mu=mu):
+            streams = random_streams(98, count)[rows].copy()
+            ends = place[rows].copy(), mu[rows].copy()
+            words = np.empty((2, len(streams)), dtype=np.uint64)
+            exit_cosine = np.empty(len(streams))
+            fly(
+                entry, 0.7, table.values, table.slopes, x[rows].copy(), cosine[rows].copy(),
+                streams, *ends, words[0].copy(), words[1].copy(), exit_cosine,
+            )  # fmt: skip
+            return np.column_stack([*ends, exit_cosine, streams.view(np.float64)])
+
+        together = flown(np.arange(count))
+        for begin, size in ((0, 1), (3, 17), (500, 503)):
+            rows = np.arange(begin, begin + size)
+            assert np.array_equal(flown(rows).view(np.uint64), together[rows].view(np.uint64))
+        stayed = cosine == REFUSED
+        assert np.array_equal(together[stayed, 0], place[stayed])
+        assert np.array_equal(together[stayed, 1], mu[stayed])
+        assert (together[stayed, 2] == geometry.INSIDE).all()
+        assert (together[~stayed, 2] != geometry.INSIDE).any()
 
 
 @pytest.mark.parametrize("entry", range(5))
