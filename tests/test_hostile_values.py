@@ -333,6 +333,7 @@ def test_every_public_function_is_spoiled():
         "Agreement",
         "Comparison",
         "ElectronVelocitySampler",
+        "EventReport",
         "MapDistance",
         "RadialMap",
         "Report",
@@ -342,6 +343,8 @@ def test_every_public_function_is_spoiled():
         "Verdict",
         # Takes a checkpoint, which tests/transport/test_checkpoint.py damages in every way.
         "resume",
+        # Takes seconds for the least that may be asked; tests/fidelity/test_event_validation.py.
+        "validate_scattering",
     }
     offered = {
         name

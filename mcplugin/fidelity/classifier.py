@@ -41,6 +41,25 @@ _CELLS = 16
 _CHOOSING = 5
 
 
+def hats(knots: int, cells: int) -> sparse.csr_array:
+    """Share of each knot in a piecewise linear function, at the centres of cells between them.
+
+    Parameters
+    ----------
+    knots : int
+        Number of knots.
+    cells : int
+        Number of even cells between two of them.
+    """
+    centres = ((np.arange(cells) + 0.5) / cells)[:, None]
+    left = sparse.kron(sparse.eye_array(knots - 1, knots), 1.0 - centres)
+    right = sparse.kron(sparse.eye_array(knots - 1, knots, k=1), centres)
+    return sparse.csr_array(left + right)
+
+
+_HATS = hats(KNOTS.size, _CELLS)
+
+
 @dataclass(frozen=True)
 class Features:
     """Labelled draws as the discriminator sees them.
@@ -117,8 +136,12 @@ def discriminate(one: Array, other: Array, which: Indices, thetas: Array) -> Dis
     half = labelled.sign.size // 2
     fitted = _train(labelled.part(slice(half)))
     held_out = labelled.part(slice(half, None))
-    score = _scores(fitted, held_out)
-    drawn, exact = score[held_out.sign > 0.0], score[held_out.sign < 0.0]
+    return judged(_scores(fitted, held_out), held_out.sign)
+
+
+def judged(score: Array, sign: Array) -> Discrimination:
+    """How well scores of held-out draws tell them apart, as many of either sign."""
+    drawn, exact = score[sign > 0.0], score[sign < 0.0]
     auc, error = area_under_curve(drawn, exact)
     m = drawn.size
     null_error = math.sqrt((2.0 * m + 1.0) / (12.0 * m * m))
@@ -197,58 +220,87 @@ def _features(one: Array, other: Array, which: Indices, thetas: Array) -> Featur
 
 
 @dataclass(frozen=True)
-class _Cells:
-    """Draws counted in cells of F(u) and Θ, which is all that training looks at.
+class Cells:
+    """Draws counted in cells, which is all that training looks at.
 
     Attributes
     ----------
-    drawn, exact : (t, intervals · cells) arrays
-        Share of the draws of either kind in each cell, out of all draws of both kinds.
-    powers : (t, 3) array
-        Polynomials of the logarithm of each temperature.
+    drawn, exact : (t, cells) arrays
+        Share of the draws of either kind in each cell, out of all draws of both kinds, at each of
+        t conditions.
+    powers : (t, k) array
+        Polynomials of the conditions.
+    hats : (cells, knots) sparse array
+        Share of each knot in the score at the centre of a cell.
     """
 
     drawn: Array
     exact: Array
     powers: Array
+    hats: sparse.csr_array
 
     @classmethod
-    def of(cls, labelled: Features) -> "_Cells":
-        """Count labelled draws."""
-        shape = (len(labelled.powers), (KNOTS.size - 1) * _CELLS)
-        cell = (labelled.place * _CELLS).astype(np.int64).clip(0, _CELLS - 1)
-        cell += labelled.interval * _CELLS + labelled.which * shape[1]
+    def counted(
+        cls, cell: Indices, which: Indices, sign: Array, powers: Array, hats: sparse.csr_array
+    ) -> "Cells":
+        """Count labelled draws, each with its cell, its condition, and its sign (1 or -1)."""
+        shape = (len(powers), hats.shape[0])
+        place = cell + which * shape[1]
         counts = [
-            np.bincount(cell[labelled.sign == sign], minlength=shape[0] * shape[1]).reshape(shape)
-            for sign in (1.0, -1.0)
+            np.bincount(place[sign == kind], minlength=shape[0] * shape[1]).reshape(shape)
+            for kind in (1.0, -1.0)
         ]
-        return cls(counts[0] / cell.size, counts[1] / cell.size, labelled.powers)
+        return cls(counts[0] / place.size, counts[1] / place.size, powers, hats)
+
+
+def _counted(labelled: Features) -> Cells:
+    cell = (labelled.place * _CELLS).astype(np.int64).clip(0, _CELLS - 1)
+    cell += labelled.interval * _CELLS
+    return Cells.counted(cell, labelled.which, labelled.sign, labelled.powers, _HATS)
 
 
 def _train(labelled: Features) -> Array:
     """Weights (knots, powers) of the score; draws set aside choose how stiff it is."""
-    kept = labelled.sign.size // (2 * _CHOOSING) * 2 * (_CHOOSING - 1)
+    kept = kept_for_training(labelled.sign.size)
     training, choosing = (
-        _Cells.of(labelled.part(part)) for part in (slice(kept), slice(kept, None))
+        _counted(labelled.part(part)) for part in (slice(kept), slice(kept, None))
     )
-    weights = np.zeros((KNOTS.size, _POWERS))
+    bend = np.diff(np.eye(KNOTS.size), n=2, axis=0)
+    return train(training, choosing, bend.T @ bend)
+
+
+def kept_for_training(draws: int) -> int:
+    """How many of the draws of a training half are trained with; the rest chooses the stiffness."""
+    return draws // (2 * _CHOOSING) * 2 * (_CHOOSING - 1)
+
+
+def train(training: Cells, choosing: Cells, roughness: Array) -> Array:
+    """Weights (knots, k) of the score; draws set aside choose how stiff it is.
+
+    Parameters
+    ----------
+    training, choosing : Cells
+        Draws to learn from, and others that decide between the scores so learned.
+    roughness : (knots, knots) array
+        Quadratic form of the weights that a stiff score keeps small.
+    """
+    weights = np.zeros((len(roughness), training.powers.shape[1]))
     best, lowest = weights, math.inf
     for stiffness in _STIFFNESS:
-        weights = _fit(training, stiffness, weights)
+        weights = _fit(training, stiffness * roughness, weights)
         loss, _ = _loss(weights, choosing)
         if loss < lowest:
             best, lowest = weights, loss
     return best
 
 
-def _fit(training: _Cells, stiffness: float, start: Array) -> Array:
-    """Minimise mean logistic loss + ½ stiffness Σ (second differences)² + ½ ridge Σ weights².
+def _fit(training: Cells, roughness: Array, start: Array) -> Array:
+    """Minimise mean logistic loss + ½ roughness of the weights + ½ ridge Σ weights².
 
     Newton's method with steps halved until the loss falls: the problem is convex.
     """
-    bend = np.diff(np.eye(len(start)), n=2, axis=0)
-    penalty = stiffness * (bend.T @ bend) + _LEAST_RIDGE * np.eye(len(start))
-    full_penalty = np.kron(penalty, np.eye(_POWERS))
+    penalty = roughness + _LEAST_RIDGE * np.eye(len(start))
+    full_penalty = np.kron(penalty, np.eye(start.shape[1]))
 
     def objective(weights: Array) -> tuple[float, Array]:
         loss, gradient = _loss(weights, training)
@@ -273,33 +325,25 @@ def _fit(training: _Cells, stiffness: float, start: Array) -> Array:
     return weights
 
 
-# Share of either knot in the score at the centre of a cell: (intervals · cells, knots).
-_CENTRES = (np.arange(_CELLS) + 0.5) / _CELLS
-_HATS = sparse.kron(sparse.eye(KNOTS.size - 1, KNOTS.size), (1.0 - _CENTRES)[:, None])
-_HATS = (
-    _HATS + sparse.kron(sparse.eye(KNOTS.size - 1, KNOTS.size, k=1), _CENTRES[:, None])
-).tocsr()
-
-
-def _loss(weights: Array, cells: _Cells) -> tuple[float, Array]:
+def _loss(weights: Array, cells: Cells) -> tuple[float, Array]:
     """Mean of ln(1 + exp(∓score)) over drawn and exact electrons, and its gradient."""
-    score = cells.powers @ (_HATS @ weights).T
+    score = cells.powers @ (cells.hats @ weights).T
     loss = cells.drawn * np.logaddexp(0.0, -score) + cells.exact * np.logaddexp(0.0, score)
     chance = special.expit(score)
     slope = cells.exact * chance - cells.drawn * (1.0 - chance)
-    return float(np.sum(loss)), np.asarray(_HATS.T @ (slope.T @ cells.powers))
+    return float(np.sum(loss)), np.asarray(cells.hats.T @ (slope.T @ cells.powers))
 
 
-def _hessian(weights: Array, cells: _Cells) -> Array:
+def _hessian(weights: Array, cells: Cells) -> Array:
     """Second derivatives of :func:`_loss`, (knots · powers) squared."""
-    chance = special.expit(cells.powers @ (_HATS @ weights).T)
+    chance = special.expit(cells.powers @ (cells.hats @ weights).T)
     curvature = (cells.drawn + cells.exact) * chance * (1.0 - chance)
-    size = (len(weights), _POWERS)
+    size = weights.shape
     hessian = np.empty(size + size)
-    for k in range(_POWERS):
-        for m in range(_POWERS):
+    for k in range(size[1]):
+        for m in range(size[1]):
             each = (cells.powers[:, k] * cells.powers[:, m]) @ curvature
-            hessian[:, k, :, m] = (_HATS.T @ _HATS.multiply(each[:, None])).toarray()
+            hessian[:, k, :, m] = (cells.hats.T @ cells.hats.multiply(each[:, None])).toarray()
     return hessian.reshape(weights.size, weights.size)
 
 

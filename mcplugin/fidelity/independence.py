@@ -109,6 +109,22 @@ def correlation_tests(
     streams = random_streams(seed, draws // _SUCCESSIVE, first)
     cdf = exact_cdf(theta)
     ranks = np.stack([cdf(sampler.sample(theta, streams)) for _ in range(_SUCCESSIVE)])
+    return succession_tests(ranks, theta)
+
+
+def succession_tests(ranks: Array, theta: float, of: str = "") -> list[SampledTest]:
+    """Whether ranks are independent of those before them, and of those of their neighbours.
+
+    Parameters
+    ----------
+    ranks : (k, n) array
+        Uniform on (0, 1), k successive ones of each of n streams.
+    theta : float
+        Temperature.
+    of : str
+        What they are ranks of, if there is more than one thing.
+    """
+    prefix = f"{of}: " if of else ""
     tests = []
     for where, grid in (("one stream", ranks), ("neighbouring streams", ranks.T)):
         for lag in _LAGS:
@@ -119,7 +135,7 @@ def correlation_tests(
                 tests.append(
                     SampledTest(
                         "independence",
-                        f"{where}, {what}, lag {lag}",
+                        f"{prefix}{where}, {what}, lag {lag}",
                         theta,
                         product.size,
                         correlation,
@@ -128,7 +144,7 @@ def correlation_tests(
                     )
                 )
         even = 2 * (len(grid) // 2)
-        tests.append(_pair_test(f"{where}, pairs", theta, grid[:even:2], grid[1:even:2]))
+        tests.append(pair_test(f"{prefix}{where}, pairs", theta, grid[:even:2], grid[1:even:2]))
     return tests
 
 
@@ -144,7 +160,7 @@ def _spread(rank: Array) -> Array:
     return scaled
 
 
-def _pair_test(subject: str, theta: float, one: Array, other: Array) -> SampledTest:
+def pair_test(subject: str, theta: float, one: Array, other: Array) -> SampledTest:
     """χ² of pairs of ranks in equal cells; the deviation is the excess √((χ² - 255)/n).
 
     That is the root mean square by which the frequencies of the cells are modulated.

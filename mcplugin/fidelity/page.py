@@ -1,6 +1,6 @@
 """The validation report as one page that needs nothing else: for a telephone or a referee."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from html import escape
 
 import numpy as np
@@ -9,7 +9,7 @@ from mcplugin.fidelity.document import document, figures, table, tiles
 from mcplugin.fidelity.map_distance import TAIL_PROBABILITIES, MapDistance
 from mcplugin.fidelity.report import Report
 from mcplugin.fidelity.uniformity import rare_p_values
-from mcplugin.fidelity.verdict import SampledTest
+from mcplugin.fidelity.verdict import SampledTest, Test, Verdict
 
 _FAMILY_NOTES = {
     "pooled": "KS: D = sup |F_n − F|. AD: height of the smooth deviation 4D·F(1 − F) that gives "
@@ -54,7 +54,7 @@ def page(report: Report, pictures: Mapping[str, bytes]) -> str:
         "<h2>A trained discriminator</h2>",
         _classifier(report),
         "<h2>All sampled tests</h2>",
-        _families(report),
+        families(report.tests, report.verdict, _FAMILY_NOTES, ("Θ", _theta)),
         figures(pictures, ("tests.png",)),
         "<h2>Outside its range</h2>",
         _range(report),
@@ -211,34 +211,57 @@ def _classifier(report: Report) -> str:
     )
 
 
-def _families(report: Report) -> str:
-    """A table of families, and one of the tests of each behind a fold."""
-    families: dict[str, list[SampledTest]] = {}
-    for test in report.tests:
-        families.setdefault(test.family, []).append(test)
+def families(
+    tests: Sequence[Test],
+    found: Verdict[Test],
+    notes: Mapping[str, str],
+    place: tuple[str, Callable[[Test], str]],
+) -> str:
+    """A table of families, and one of the tests of each behind a fold.
+
+    Parameters
+    ----------
+    tests : sequence of SampledTest
+    found : Verdict
+        That over all of them.
+    notes : mapping
+        What deviations are, by family.
+    place : (str, callable)
+        What a place is, and how that of a test is written.
+    """
+    by_family: dict[str, list[Test]] = {}
+    for test in tests:
+        by_family.setdefault(test.family, []).append(test)
     rows = []
     details = []
-    for family, tests in families.items():
-        p_values = [test.p_value for test in tests]
+    for family, same in by_family.items():
+        p_values = [test.p_value for test in same]
         rare, _ = rare_p_values(p_values)
-        failed = sum(1 for test, _ in report.verdict.rejected if test.family == family)
+        failed = sum(1 for test, _ in found.rejected if test.family == family)
         rows.append(
             (
                 escape(family),
-                str(len(tests)),
+                str(len(same)),
                 f"{min(p_values):.2g}",
-                f"{rare} ({0.01 * len(tests):.1f})",
+                f"{rare} ({0.01 * len(same):.1f})",
                 str(failed),
             )
         )
-        details.append(_details(family, tests, report.verdict.level))
+        details.append(_details(family, same, found.level, notes.get(family, ""), place))
     head = ("family", "tests", "smallest p", "p &lt; 0.01 (expected)", "failed")
     return table(head, rows) + "".join(details)
 
 
-def _details(family: str, tests: Sequence[SampledTest], level: float) -> str:
-    """One row per subject: its worst temperature, and what would have been seen."""
-    subjects: dict[str, list[SampledTest]] = {}
+def _details(
+    family: str,
+    tests: Sequence[Test],
+    level: float,
+    note: str,
+    place: tuple[str, Callable[[Test], str]],
+) -> str:
+    """One row per subject: its worst place, and what would have been seen."""
+    name_of_place, placed = place
+    subjects: dict[str, list[Test]] = {}
     for test in tests:
         subjects.setdefault(test.subject, []).append(test)
     rows = []
@@ -250,17 +273,23 @@ def _details(family: str, tests: Sequence[SampledTest], level: float) -> str:
                 escape(subject),
                 f"{worst.draws:,}",
                 f"{worst.deviation:.2e}",
-                "" if worst.theta is None else f"{worst.theta:.3g}",
+                placed(worst),
                 f"{worst.p_value:.2g}",
                 _interval(min(visible), max(visible)),
             )
         )
-    head = ("test", "draws", "worst deviation", "at Θ", "p-value", "would have been seen")
-    note = f'<p class="soft">{escape(_FAMILY_NOTES.get(family, ""))}</p>'
+    head = (
+        *("test", "draws", "worst deviation", f"at {name_of_place}"),
+        *("p-value", "would have been seen"),
+    )
     return (
         f"<details><summary>{escape(family)} ({len(tests)})</summary>"
-        f"{note}{table(head, rows)}</details>"
+        f'<p class="soft">{escape(note)}</p>{table(head, rows)}</details>'
     )
+
+
+def _theta(test: SampledTest) -> str:
+    return "" if test.theta is None else f"{test.theta:.3g}"
 
 
 def _interval(low: float, high: float) -> str:

@@ -1,6 +1,7 @@
 """The figures of a validation report."""
 
 import io
+from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -11,6 +12,7 @@ from scipy import special
 from mcplugin.fidelity.map_distance import TAIL_PROBABILITIES, MapDistance
 from mcplugin.fidelity.moments import MOMENT_NAMES, survival_interval
 from mcplugin.fidelity.report import Report
+from mcplugin.fidelity.verdict import Test, Verdict
 
 Array = NDArray[np.float64]
 
@@ -28,7 +30,7 @@ def pictures(report: Report) -> dict[str, bytes]:
         "p_values.png": _p_values(report),
         "moments.png": _moments(report),
         "tails.png": _tails(report),
-        "tests.png": _all_tests(report),
+        "tests.png": all_tests(report.tests, report.verdict),
     }
     return {name: png(figure) for name, figure in drawn.items()}
 
@@ -213,32 +215,33 @@ def _tails(report: Report) -> Figure:
     return figure
 
 
-def _all_tests(report: Report) -> Figure:
+def all_tests(tests: Sequence[Test], found: Verdict[Test]) -> Figure:
     """Every p-value against the one expected at its rank, by family."""
     figure = figure_of_height(4.2)
     axes = figure.add_subplot()
-    p_values = np.maximum([test.p_value for test in report.tests], _FLOOR)
+    p_values = np.maximum([test.p_value for test in tests], _FLOOR)
     order = np.argsort(p_values)
     expected = (np.arange(p_values.size) + 0.5) / p_values.size
-    families = list(dict.fromkeys(test.family for test in report.tests))
+    families = list(dict.fromkeys(test.family for test in tests))
     for k, family in enumerate(families):
-        mine = [rank for rank, i in enumerate(order) if report.tests[i].family == family]
+        mine = [rank for rank, i in enumerate(order) if tests[i].family == family]
         axes.loglog(
             expected[mine],
             p_values[order[mine]],
-            "o",
+            "o^"[k // len(COLOURS) % 2],
             ms=3.0,
             color=COLOURS[k % len(COLOURS)],
             label=family,
         )
     ends = np.array([expected[0], 1.0])
     axes.plot(ends, ends, color="0.6", lw=0.8)
-    axes.axhline(report.verdict.level, color="0.3", lw=0.9, ls="--")
+    axes.axhline(found.level, color="0.3", lw=0.9, ls="--")
     axes.invert_xaxis()
     axes.invert_yaxis()
     axes.set_xlabel("expected p-value at this rank")
     axes.set_ylabel("p-value")
-    axes.set_title(f"All {report.verdict.tests} tests (dashed: told apart)", fontsize=10)
-    figure.legend(fontsize=8, frameon=False, ncols=4, loc="outside lower center")
+    axes.set_title(f"All {found.tests} tests (dashed: told apart)", fontsize=10)
+    columns = 4 if len(families) <= len(COLOURS) else 3
+    figure.legend(fontsize=8, frameon=False, ncols=columns, loc="outside lower center")
     axes.tick_params(which="both", direction="in", top=True, right=True)
     return figure

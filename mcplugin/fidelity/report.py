@@ -4,7 +4,6 @@ import json
 import math
 import os
 import platform
-import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -20,6 +19,7 @@ from mcplugin.fidelity.classifier import Discrimination
 from mcplugin.fidelity.document import write_files
 from mcplugin.fidelity.map_distance import TAIL_PROBABILITIES, MapDistance
 from mcplugin.fidelity.moments import survival_interval
+from mcplugin.fidelity.provenance import validation_command
 from mcplugin.fidelity.single_samples import SingleSamples
 from mcplugin.fidelity.uniformity import kolmogorov_quantile, rare_p_values
 from mcplugin.fidelity.verdict import (
@@ -128,7 +128,7 @@ class Report:
     tests: tuple[SampledTest, ...]
     classifier: Discrimination
     control: Discrimination
-    verdict: Verdict
+    verdict: Verdict[SampledTest]
     date: str = field(default_factory=_now)
     versions: dict[str, str] = field(default_factory=_versions)
 
@@ -164,14 +164,7 @@ class Report:
     @property
     def command(self) -> str:
         """The command that gives this report again."""
-        words = ["mcplugin", "validate", self.sampler]
-        for key, value in self.options.items():
-            if value is not None:
-                text = value if isinstance(value, str) else json.dumps(value)
-                words += ["--option", f"{key}={text}"]
-        for name, number in asdict(self.settings).items():
-            words += [f"--{name}", str(number)]
-        return shlex.join(words)
+        return validation_command(self.sampler, self.options, asdict(self.settings))
 
     @property
     def sentence(self) -> str:

@@ -4,10 +4,8 @@ import functools
 import itertools
 import math
 import time
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, TypeVar
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +18,7 @@ from mcplugin.fidelity.classifier import (
     discriminate,
     ranks,
 )
+from mcplugin.fidelity.crew import Crew, Progress
 from mcplugin.fidelity.distances import exact_cdf
 from mcplugin.fidelity.independence import correlation_tests, isotropy_tests
 from mcplugin.fidelity.map_distance import (
@@ -44,10 +43,6 @@ from mcplugin.transport.simulation import available_cores
 
 Array = NDArray[np.float64]
 Counts = NDArray[np.int64]
-T = TypeVar("T")
-
-# Called with (what is being done, steps done, steps in all).
-Progress = Callable[[str, int, int], None]
 
 # Each kind of test has its own 2⁵⁶ random streams, so that no two tests share a draw.
 _RESERVED = 2**56
@@ -124,8 +119,8 @@ def validate(
     temperatures = random_temperatures(low, high, settings.thetas, settings.seed)
     _try_out(sampler, float(temperatures[0]))
     started = time.perf_counter()
-    with ThreadPoolExecutor(threads, thread_name_prefix="mcplugin") as crew:
-        run = _Run(sampler, settings, temperatures, crew, threads, progress)
+    with Crew(threads, sampler.name, progress) as crew:
+        run = _Run(sampler, settings, temperatures, crew)
         measured = run.measure_map(low, high)
         tests, tail_counts = run.draw_pools()
         singles = run.draw_single_samples()
@@ -216,16 +211,12 @@ class _Run:
         sampler: ElectronVelocitySampler,
         settings: Settings,
         temperatures: Array,
-        crew: ThreadPoolExecutor,
-        threads: int,
-        progress: Progress | None,
+        crew: Crew,
     ) -> None:
         self.sampler = sampler
         self.settings = settings
         self.temperatures = [float(theta) for theta in temperatures]
         self.crew = crew
-        self.threads = threads
-        self.progress = progress
         self.many = min(_MANY, settings.pooled)
 
     def measure_map(self, low: float, high: float) -> MapDistance | None:
@@ -235,7 +226,7 @@ class _Run:
             return None
         grid = dense_temperatures(low, high)
         tasks = [functools.partial(measure_map, sampler, float(theta)) for theta in grid]
-        return MapDistance.joined(self._all("radial map", tasks))
+        return MapDistance.joined(self.crew.all("radial map", tasks))
 
     def draw_pools(self) -> tuple[list[SampledTest], Counts]:
         """One pool per temperature, and all of them together: tests, and counts of the tails.
@@ -257,7 +248,7 @@ class _Run:
             for k, theta in enumerate(self.temperatures)
             for start in starts
         ]
-        parts = self._results("pooled samples", tasks)
+        parts = self.crew.results("pooled samples", tasks)
         total = np.zeros(BINS, dtype=np.int64)
         distributions, rest, tails = [], [], []
         for theta in self.temperatures:
@@ -289,7 +280,7 @@ class _Run:
             )
             for k, theta in enumerate(self.temperatures)
         ]
-        return SingleSamples.joined(self._all("single samples", tasks))
+        return SingleSamples.joined(self.crew.all("single samples", tasks))
 
     def test_isotropy(self) -> list[SampledTest]:
         """Directions, at a few temperatures spread over the range."""
@@ -307,14 +298,14 @@ class _Run:
         tables = [exact_cdf(theta) for theta in self.temperatures]
         rejection = get_sampler("rejection")
         asked = ((self.sampler, _CLASSIFIED), (rejection, _EXACT), (rejection, _CONTROL))
-        drawn, exact, control = self._all(
+        drawn, exact, control = self.crew.all(
             "draws for the classifier",
             [
                 functools.partial(ranks, who, thetas, which, tables, self.settings.seed, first)
                 for who, first in asked
             ],
         )
-        found, exact_found = self._all(
+        found, exact_found = self.crew.all(
             "classifier",
             [
                 functools.partial(discriminate, one, exact, which, thetas)
@@ -343,35 +334,4 @@ class _Run:
             )
             for k, place in enumerate(chosen)
         ]
-        return [test for tests in self._all(stage, tasks) for test in tests]
-
-    def _all(self, stage: str, tasks: Sequence[Callable[[], T]]) -> list[T]:
-        return list(self._results(stage, tasks))
-
-    def _results(self, stage: str, tasks: Sequence[Callable[[], T]]) -> Iterator[T]:
-        """Do all tasks; give their results in order, with few of them waiting."""
-        flying: deque[Future[T]] = deque()
-        self._show(stage, 0, len(tasks))
-        try:
-            for done in range(len(tasks)):
-                ahead = tasks[done + len(flying) : done + 2 * self.threads]
-                flying.extend(self.crew.submit(task) for task in ahead)
-                result = self._result(flying.popleft())
-                self._show(stage, done + 1, len(tasks))
-                yield result
-        finally:
-            for future in flying:
-                future.cancel()
-
-    def _result(self, future: Future[T]) -> T:
-        """What a task gave; whatever a sampler from elsewhere raises becomes a SamplerError."""
-        try:
-            return future.result()
-        except McpluginError:
-            raise
-        except Exception as error:
-            raise SamplerError(f"sampler {self.sampler.name!r} failed: {error}") from error
-
-    def _show(self, stage: str, done: int, total: int) -> None:
-        if self.progress is not None:
-            self.progress(stage, done, total)
+        return [test for tests in self.crew.all(stage, tasks) for test in tests]

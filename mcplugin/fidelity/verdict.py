@@ -9,6 +9,7 @@ import functools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Generic, TypeVar
 
 import numpy as np
 from scipy import special
@@ -54,8 +55,11 @@ class SampledTest:
     visible: Callable[[float], float] = field(repr=False, compare=False)
 
 
+Test = TypeVar("Test", bound=SampledTest)
+
+
 @dataclass(frozen=True)
-class Verdict:
+class Verdict(Generic[Test]):
     """The decision over all sampled tests, and those that were failed.
 
     Attributes
@@ -75,14 +79,14 @@ class Verdict:
     """
 
     told_apart: bool
-    rejected: tuple[tuple[SampledTest, float], ...]
+    rejected: tuple[tuple[Test, float], ...]
     smallest_p_value: float
     tests: int
     level: float
     false_alarm: float
 
 
-def verdict(tests: Sequence[SampledTest], false_alarm: float = FALSE_ALARM) -> Verdict:
+def verdict(tests: Sequence[Test], false_alarm: float = FALSE_ALARM) -> Verdict[Test]:
     """Holm's step-down decision over all tests.
 
     Parameters

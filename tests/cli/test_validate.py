@@ -7,10 +7,18 @@ import types
 import pytest
 from click.testing import CliRunner
 
-from mcplugin import ElectronVelocitySampler, get_sampler
+from mcplugin import (
+    ElectronVelocitySampler,
+    ScatteringSampler,
+    get_sampler,
+    get_scattering_sampler,
+)
 from mcplugin.cli import main
-from mcplugin.fidelity import Report
+from mcplugin.fidelity import EventReport, Report
+from mcplugin.samplers.registry import SCATTERINGS
 
+# At the places that other tests of validations look at, too, whose tables are made once.
+FEW_EVENTS = ("--events", "2e4", "--photons", 1000, "--cells", 2, "--seed", 3, "--threads", 2)
 SMALL = ("--draws", 500, "--pooled", "1e4", "--thetas", 3, "--seeds", 4, "--threads", 2)
 
 
@@ -33,12 +41,35 @@ class Hot(ElectronVelocitySampler):
         return {}
 
 
+class Backward(ScatteringSampler):
+    """Exact scatterings, but for the sign of the cosine where it is asked for."""
+
+    name = "backward"
+    theta_range = (0.05, 0.25)
+    x_range = (1e-3, 1.0)
+
+    def __init__(self, sign=-1):
+        self.sign = sign
+        self.options = {"sign": sign}
+
+    def fill(self, x, theta, streams, x_out, cosine):
+        """Turn exact events round."""
+        get_scattering_sampler("exact-native").sample(x, theta, streams, (x_out, cosine))
+        cosine *= self.sign
+
+    def quality(self, theta):
+        """Nothing is claimed."""
+        return {}
+
+
 @pytest.fixture(autouse=True)
 def folder(tmp_path, monkeypatch, register_sampler):
-    """An empty working folder, and the sampler ``hot`` among those registered."""
+    """An empty working folder, with the samplers above among those registered."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setitem(sys.modules, "hot_sampler", types.SimpleNamespace(Hot=Hot))
-    register_sampler("hot", "hot_sampler:Hot")
+    module = types.SimpleNamespace(Hot=Hot, Backward=Backward)
+    monkeypatch.setitem(sys.modules, "own_samplers", module)
+    register_sampler("hot", "own_samplers:Hot")
+    register_sampler("backward", "own_samplers:Backward", SCATTERINGS)
     return tmp_path
 
 
@@ -91,6 +122,58 @@ def test_a_wrong_sampler_is_told_apart(folder):
     )
     page = (folder / "hot" / "report.html").read_text(encoding="utf-8")
     assert page.index("Failed") < page.index("Told apart from exact by") < page.index("<h2>")
+
+
+def test_a_scattering_sampler_passes(folder):
+    """Status 0, the verdict first, one line for each bar, and a page like that of electrons."""
+    result = call("backward", "--option", "sign=1", *FEW_EVENTS)
+    assert result.exit_code == 0, result.output
+    assert result.stdout.startswith("verdict     indistinguishable from exact in 20,000 events")
+    assert (
+        "\nbar         KS distance of the energy given the cosine: typically below" in result.stdout
+    )
+    assert "validation-backward/report.html" in result.stdout
+    assert result.stderr == ""
+    assert names(folder / "validation-backward") == set(EventReport.FILES)
+    content = report_of(folder / "validation-backward")
+    assert content["verdict"]["passed"] is True
+    assert content["provenance"]["settings"] == {
+        "events": 20_000,
+        "photons": 1000,
+        "cells": 2,
+        "seed": 3,
+    }
+    assert content["provenance"]["command"] == (
+        "mcplugin validate backward --option sign=1 "
+        "--events 20000 --photons 1000 --cells 2 --seed 3"
+    )
+
+
+def test_a_wrong_scattering_sampler_fails(folder):
+    """Status 1 and the reason; the report is written all the same."""
+    result = call("backward", *FEW_EVENTS, "--out", "turned")
+    assert result.exit_code == 1, result.output
+    assert "find errors that are not accepted" in result.stdout
+    content = report_of(folder / "turned")
+    assert content["verdict"]["passed"] is False
+    assert content["verdict"]["not_accepted"] > 0
+    page = (folder / "turned" / "report.html").read_text(encoding="utf-8")
+    assert page.index("Failed") < page.index("not accepted") < page.index("<h2>")
+
+
+@pytest.mark.parametrize(
+    ("sampler", "option", "kind", "known"),
+    [
+        ("backward", "--pooled", "scatterings", "--events, --photons, --cells"),
+        ("hot", "--events", "electrons", "--draws, --pooled, --thetas, --seeds"),
+    ],
+)
+def test_numbers_of_the_other_kind_are_refused(folder, sampler, option, kind, known):
+    """Electrons and scatterings are counted in different ways."""
+    result = call(sampler, option, 10_000)
+    assert result.exit_code == 2
+    assert f"{option} is not for '{sampler}', a sampler of {kind}: give {known}" in result.stderr
+    assert names(folder) == set()
 
 
 def test_options_reach_the_sampler(folder):
