@@ -174,11 +174,13 @@ def _report(result: Result, folder: Path) -> str:
     s = result.summary
     listed = result.configuration.tally.photon_list
     written = RESULT_FILES if listed else Result.FILES
+    beyond = s["exact_scatterings"]
+    exactly = f", {beyond:,} exactly, beyond the sampler's energies" if beyond else ""
     return "\n".join(
         [
             f"photons        {s['photons']:,} in = {s['escaped']:,} escaped "
             f"+ {s['absorbed']:,} absorbed + {s['cut']:,} cut",
-            f"scatterings    {s['mean_scatterings']:.4g} per photon",
+            f"scatterings    {s['mean_scatterings']:.4g} per photon{exactly}",
             f"amplification  {s['amplification']:.5g} ± {s['amplification_error']:.2g}",
             f"speed          {s['photons_per_second']:.3g} photons/s, "
             f"{s['scatterings_per_second']:.3g} scatterings/s on {s['workers']} workers",
