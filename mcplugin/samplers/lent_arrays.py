@@ -73,6 +73,7 @@ class _LentArrays:
 
     def __init__(self, size: int, drawn: tuple[_Drawn, ...]) -> None:
         self._drawn = drawn
+        self._bounds = np.array([(each.lowest, each.highest) for each in drawn])
         self._streams = np.zeros((size + 2 * _GUARD, 2), dtype=np.uint64)
         self._draws = np.zeros((len(drawn), size + 2 * _GUARD))
         inside = slice(_GUARD, _GUARD + size)
@@ -85,20 +86,18 @@ class _LentArrays:
 
     def inspect(self, sampler: str, theta: float, count: int) -> None:
         """After it; raises SamplerError for what it broke."""
-        words = self._draws.view(np.uint64)
-        for which, drawn in enumerate(self._drawn):
-            fault, place = _first_fault(
-                words[which], self._draws[which], drawn.lowest, drawn.highest, self._streams, count
+        fault, which, place = _first_fault(
+            self._draws.view(np.uint64), self._draws, self._bounds, self._streams, count
+        )
+        if fault != _FINE:
+            what = _FAULTS[fault].format(
+                place=place,
+                count=count,
+                theta=theta,
+                value=self._draws[which, _GUARD + place],
+                **self._drawn[which]._asdict(),
             )
-            if fault != _FINE:
-                what = _FAULTS[fault].format(
-                    place=place,
-                    count=count,
-                    theta=theta,
-                    value=self._draws[which, _GUARD + place],
-                    **drawn._asdict(),
-                )
-                raise SamplerError(f"sampler {sampler!r} {what}")
+            raise SamplerError(f"sampler {sampler!r} {what}")
 
     def written(self, place: int) -> str:
         """One draw, for a message."""
@@ -228,28 +227,34 @@ def _mark(words: Words, streams: Streams, count: int) -> None:
 
 @kernel
 def _first_fault(
-    words: Words, draws: Array, lowest: float, highest: float, streams: Streams, count: int
-) -> tuple[int, int]:
-    """What is wrong, and with which draw."""
+    words: Words, draws: Array, bounds: Array, streams: Streams, count: int
+) -> tuple[int, int, int]:
+    """What is wrong, and with which draw of which kind."""
+    inside = slice(_GUARD, _GUARD + count)
     for i in range(_GUARD):
         for row in (i, _GUARD + count + i):
-            if words[row] != _MARK:
-                return _BEYOND_DRAWS, 0
             if streams[row, 0] != _MARK or streams[row, 1] != _MARK:
-                return _BEYOND_STREAMS, 0
-    inside = slice(_GUARD, _GUARD + count)
-    if _suspicious(draws[inside], lowest, highest) or any_unseeded(streams[inside]):
+                return _BEYOND_STREAMS, 0, 0
+            for which in range(words.shape[0]):
+                if words[which, row] != _MARK:
+                    return _BEYOND_DRAWS, which, 0
+    for which in range(words.shape[0]):
+        lowest, highest = bounds[which]
+        if _any_outside(draws[which, inside], lowest, highest):
+            for i in range(count):
+                if not lowest <= draws[which, _GUARD + i] <= highest:
+                    unwritten = words[which, _GUARD + i] == _MARK
+                    return (_UNWRITTEN if unwritten else _IMPOSSIBLE), which, i
+    if any_unseeded(streams[inside]):
         for i in range(count):
-            if not lowest <= draws[_GUARD + i] <= highest:
-                return (_UNWRITTEN if words[_GUARD + i] == _MARK else _IMPOSSIBLE), i
             if streams[_GUARD + i, 0] | streams[_GUARD + i, 1] == 0:
-                return _DEAD_STREAM, i
-    return _FINE, 0
+                return _DEAD_STREAM, 0, i
+    return _FINE, 0, 0
 
 
 @kernel
-def _suspicious(draws: Array, lowest: float, highest: float) -> bool:
-    """Whether there is any reason to look closer: without branches, which would take most time."""
+def _any_outside(draws: Array, lowest: float, highest: float) -> bool:
+    """Whether a draw is out of bounds or not a number: without branches, which take most time."""
     fine = True
     for i in range(draws.size):
         fine &= (draws[i] >= lowest) & (draws[i] <= highest)
