@@ -125,6 +125,11 @@ def spectra(results: Results) -> str:
     return spectra_agreement.table(results["spectra"]["sources"])
 
 
+def spectra_of_many(results: Results) -> str:
+    """The same of ten times as many photons."""
+    return spectra_agreement.table(results["spectra-1e8"]["sources"])
+
+
 def learned_scattering(results: Results) -> str:
     """Errors of the learned scattering, computed and not sampled, and what was aimed at."""
     lines = ["| error | aim | largest of the learned scattering |", "|---|---|---|"]
@@ -318,6 +323,7 @@ def gpu(results: Results) -> str:
 BLOCKS: dict[str, Callable[[Results], str]] = {
     "published gan": published,
     "spectra": spectra,
+    "spectra of many photons": spectra_of_many,
     "electrons from c": electrons_from_c,
     "events from c": events_from_c,
     "electrons from python": electrons_from_python,
@@ -349,10 +355,10 @@ def differences(results: Results, readme: Path, docs: Path) -> list[str]:
     found = []
     if rewritten(text, results) != text:
         found.append(readme.name)
-    # These two are named in the text around their tables.
+    # These are named in the text around their tables.
     found += [
         f"{readme.name} (which does not name {results.path(kind).name})"
-        for kind in ("published-gan", "spectra")
+        for kind in ("published-gan", "spectra", "spectra-1e8", "validate-gan-event")
         if results.path(kind).name not in text
     ]
     for name, (_, kinds) in PICTURES.items():
