@@ -3,9 +3,6 @@
 
 #include <math.h>
 
-#define PASTE_NAMES(first, second) first##second
-#define PASTE(first, second) PASTE_NAMES(first, second)
-
 /* ---- Latents ---- */
 
 /* What a register of latents is made of, in double precision. */

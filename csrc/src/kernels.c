@@ -3,8 +3,6 @@
 
 #include <math.h>
 
-#define PASTE_NAMES(first, second) first##second
-#define PASTE(first, second) PASTE_NAMES(first, second)
 #define QUOTE_NAME(name) #name
 #define QUOTE(name) QUOTE_NAME(name)
 

@@ -7,6 +7,10 @@
 
 #include "vectors.h"
 
+/* Names of what is compiled once per instruction set. */
+#define PASTE_NAMES(first, second) first##second
+#define PASTE(first, second) PASTE_NAMES(first, second)
+
 #define PI 3.14159265358979323846
 #define LN_2 0.693147180559945309417
 #define ROOT_3 1.73205080756887729353

@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from types import TracebackType
 from typing import TypeVar
 
@@ -13,6 +13,17 @@ T = TypeVar("T")
 
 # Called with (what is being done, steps done, steps in all).
 Progress = Callable[[str, int, int], None]
+
+
+@contextmanager
+def failures_named(sampler: str) -> Iterator[None]:
+    """Whatever a sampler from elsewhere raises, as a `SamplerError` with its tag."""
+    try:
+        yield
+    except McpluginError:
+        raise
+    except Exception as error:
+        raise SamplerError(f"sampler {sampler!r} failed: {error}") from error
 
 
 class Crew(AbstractContextManager["Crew"]):
@@ -60,20 +71,13 @@ class Crew(AbstractContextManager["Crew"]):
             for done in range(len(tasks)):
                 ahead = tasks[done + len(flying) : done + 2 * self.threads]
                 flying.extend(self._pool.submit(task) for task in ahead)
-                result = self._result(flying.popleft())
+                with failures_named(self.sampler):
+                    result = flying.popleft().result()
                 self._show(stage, done + 1, len(tasks))
                 yield result
         finally:
             for future in flying:
                 future.cancel()
-
-    def _result(self, future: Future[T]) -> T:
-        try:
-            return future.result()
-        except McpluginError:
-            raise
-        except Exception as error:
-            raise SamplerError(f"sampler {self.sampler!r} failed: {error}") from error
 
     def _show(self, stage: str, done: int, total: int) -> None:
         if self.progress is not None:

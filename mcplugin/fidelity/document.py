@@ -69,6 +69,17 @@ def document(title: str, parts: Sequence[str]) -> str:
     )
 
 
+def verdict_box(passed: bool, sentence: str, warnings: Sequence[str], note: str) -> str:
+    """The verdict of a validation in one sentence, with notes, and in HTML how it comes about."""
+    kind, headline = ("verdict", "Passed") if passed else ("verdict bad", "Failed")
+    notes = "".join(f"<p>Note: {escape(warning)}.</p>" for warning in warnings)
+    return (
+        f'<div class="{kind}"><strong>{headline}</strong>'
+        f"<p>{escape(sentence[0].upper() + sentence[1:])}.</p>{notes}"
+        f'<p class="soft">{note}</p></div>'
+    )
+
+
 def tiles(*numbers: tuple[str, str]) -> str:
     """Numbers that stand out, each with what it is in plain text."""
     cells = "".join(f"<div><b>{value}</b><span>{name}</span></div>" for value, name in numbers)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from mcplugin.jit import kernel
 from mcplugin.scattering.event_distribution import angle_cdf, momentum_cdf
-from mcplugin.scattering.recoil_angle import deflection, deflection_slope
+from mcplugin.scattering.recoil_angle import deflection, deflection_slope, recoil_angle
 from mcplugin.scattering.redistribution import energy_ratio, event_density, momentum_of
 
 Array = NDArray[np.float64]
@@ -111,7 +111,7 @@ class EventLaw:
             Cosines of the scattering angles, -1 to 1.
         """
         h = 0.5 * (1.0 - cosine)
-        angle = 2.0 * np.arctan2(np.sqrt((1.0 + 2.0 * self.x) * h), np.sqrt(0.5 + 0.5 * cosine))
+        angle = recoil_angle(h, self.x)
         angle_rank, momentum_rank = np.empty((2, ratio.size))
         _interpolate(angle, 0.0, math.pi, self._angle_table, angle_rank)
         told = np.maximum(h, LEAST_DEFLECTION)

@@ -6,7 +6,7 @@ from html import escape
 
 import numpy as np
 
-from mcplugin.fidelity.document import document, figures, table, tiles
+from mcplugin.fidelity.document import document, figures, table, tiles, verdict_box
 from mcplugin.fidelity.equilibrium import BALANCE, EQUILIBRIUM, SCATTERINGS
 from mcplugin.fidelity.event_independence import ELSEWHERE
 from mcplugin.fidelity.event_law import LEAST_DEFLECTION, TAIL_PROBABILITIES
@@ -22,7 +22,7 @@ from mcplugin.fidelity.event_tests import (
     TAILS,
     EventTest,
 )
-from mcplugin.fidelity.page import families
+from mcplugin.fidelity.page import discriminations, families
 from mcplugin.fidelity.uniformity import rare_p_values
 
 # Mean and standard deviation of √n D of exact samples (Kolmogorov's law).
@@ -97,21 +97,17 @@ def page(report: EventReport, pictures: Mapping[str, bytes]) -> str:
 
 def _verdict(report: EventReport) -> str:
     v = report.verdict
-    headline = "Passed" if report.passed else "Failed"
-    kind = "verdict" if report.passed else "verdict bad"
-    sentence = report.sentence[0].upper() + report.sentence[1:]
-    warnings = "".join(f"<p>Note: {escape(warning)}.</p>" for warning in report.warnings)
-    return (
-        f'<div class="{kind}"><strong>{headline}</strong><p>{escape(sentence)}.</p>{warnings}'
-        f'<p class="soft">A sampler passes if no error is above its bar, scatterings are '
+    note = (
+        f"A sampler passes if no error is above its bar, scatterings are "
         "independent, photons outside its energies scatter exactly, and what must be refused is; "
         f"an approximate one may do so and be told apart from exact all the same. {v.tests} tests "
         "on random events are decided together (Holm 1979): an exact sampler is told apart with a "
         f"probability of at most {v.false_alarm:g}, and one within its bars fails with no greater "
         f"one. One test suffices with p &lt; {v.level:.1e}; the smallest p-value, adjusted for "
         f"the number of tests, is {v.smallest_p_value:.2g}. “Would have been seen” means: found at "
-        "this level with 95 % probability.</p></div>"
+        "this level with 95 % probability."
     )
+    return verdict_box(report.passed, report.sentence, report.warnings, note)
 
 
 def _numbers(report: EventReport) -> str:
@@ -283,22 +279,14 @@ def _equilibrium(report: EventReport) -> str:
 
 
 def _classifier(report: EventReport) -> str:
-    found, control = report.classifier, report.control
     test = next(test for test in report.tests if test.family == "classifier")
     seen = 0.5 + test.visible(report.verdict.level)
-    rows = [
-        (name, f"{d.auc:.5f} ± {d.error:.5f}", f"{d.p_value:.2g}", f"{d.draws:,}")
-        for name, d in (
-            (f"{escape(report.sampler)} against exact", found),
-            ("exact against exact (control)", control),
-        )
-    ]
     return (
         "<p>A logistic regression on bumps in the ranks of the angle and of the energy given the "
         "angle, times quadratics in ln x and ln Θ, learns to tell the sampler’s events from exact "
         "ones, each photon with a temperature of its own; its AUC on held-out events is ½ if it "
         f"cannot. An AUC of {seen:.4f} would have been seen.</p>"
-        + table(("", "AUC", "p-value", "held-out events of each"), rows)
+        + discriminations(report.sampler, report.classifier, report.control, "events")
     )
 
 

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mcplugin.domain import THETA_MAX, THETA_MIN, whole_number
-from mcplugin.errors import InputError, McpluginError, SamplerError
+from mcplugin.errors import InputError
 from mcplugin.fidelity.classifier import Discrimination, classifier_test
-from mcplugin.fidelity.crew import Crew, Progress
+from mcplugin.fidelity.crew import Crew, Progress, failures_named
 from mcplugin.fidelity.equilibrium import (
     TEMPERATURES,
     Equilibrium,
@@ -118,7 +118,9 @@ def validate_scattering(
     sampler = get_scattering_sampler(sampler, **options)
     ranges = _common_ranges(sampler)
     places = random_places(*ranges, settings.cells, settings.seed)
-    _try_out(sampler, *places[0])
+    # A sampler that cannot draw says so at once.
+    with failures_named(sampler.name):
+        sampler.sample(*places[0], random_streams(0, 1))
     started = time.perf_counter()
     with Crew(threads, sampler.name, progress) as crew:
         run = _Run(sampler, settings, places, crew)
@@ -187,16 +189,6 @@ def _common_ranges(sampler: ScatteringSampler) -> tuple[Place, Place]:
             )
         common.append((max(low, least), min(high, most)))
     return common[0], common[1]
-
-
-def _try_out(sampler: ScatteringSampler, x: float, theta: float) -> None:
-    """Let a sampler that cannot draw say so at once."""
-    try:
-        sampler.sample(x, theta, random_streams(0, 1))
-    except McpluginError:
-        raise
-    except Exception as error:
-        raise SamplerError(f"sampler {sampler.name!r} failed: {error}") from error
 
 
 class _Run:

@@ -5,7 +5,8 @@ from html import escape
 
 import numpy as np
 
-from mcplugin.fidelity.document import document, figures, table, tiles
+from mcplugin.fidelity.classifier import Discrimination
+from mcplugin.fidelity.document import document, figures, table, tiles, verdict_box
 from mcplugin.fidelity.map_distance import TAIL_PROBABILITIES, MapDistance
 from mcplugin.fidelity.report import Report
 from mcplugin.fidelity.uniformity import rare_p_values
@@ -66,18 +67,14 @@ def page(report: Report, pictures: Mapping[str, bytes]) -> str:
 
 def _verdict(report: Report) -> str:
     v = report.verdict
-    headline = "Passed" if report.passed else "Failed"
-    sentence = report.sentence[0].upper() + report.sentence[1:]
-    kind = "verdict" if report.passed else "verdict bad"
-    warnings = "".join(f"<p>Note: {escape(warning)}.</p>" for warning in report.warnings)
-    return (
-        f'<div class="{kind}"><strong>{headline}</strong><p>{escape(sentence)}.</p>{warnings}'
-        f'<p class="soft">{v.tests} tests on random draws, decided together (Holm 1979): an exact '
+    note = (
+        f"{v.tests} tests on random draws, decided together (Holm 1979): an exact "
         f"sampler fails with a probability of at most {v.false_alarm:g}. One test suffices with "
         f"p &lt; {v.level:.1e}; the smallest p-value, adjusted for the number of tests, is "
         f"{v.smallest_p_value:.2g}. “Would have been seen” means: found at this level with "
-        "95 % probability.</p></div>"
+        "95 % probability."
     )
+    return verdict_box(report.passed, report.sentence, report.warnings, note)
 
 
 def _numbers(report: Report) -> str:
@@ -193,22 +190,28 @@ def _tails(report: Report) -> str:
 
 
 def _classifier(report: Report) -> str:
-    found, control = report.classifier, report.control
     test = next(test for test in report.tests if test.family == "classifier")
     seen = 0.5 + test.visible(report.verdict.level)
-    rows = [
-        (name, f"{d.auc:.5f} ± {d.error:.5f}", f"{d.p_value:.2g}", f"{d.draws:,}")
-        for name, d in (
-            (f"{escape(report.sampler)} against exact", found),
-            ("exact against exact (control)", control),
-        )
-    ]
     return (
         "<p>A logistic regression on 65 bumps in F(u) times quadratics in ln Θ learns to tell "
         "the sampler's electrons from those of exact rejection; its AUC on held-out draws is "
         f"½ if it cannot. An AUC of {seen:.4f} would have been seen.</p>"
-        + table(("", "AUC", "p-value", "held-out draws of each"), rows)
+        + discriminations(report.sampler, report.classifier, report.control, "draws")
     )
+
+
+def discriminations(
+    sampler: str, found: Discrimination, control: Discrimination, drawn: str
+) -> str:
+    """A table of how well a sampler is told from exact, and exact from itself."""
+    rows = [
+        (name, f"{d.auc:.5f} ± {d.error:.5f}", f"{d.p_value:.2g}", f"{d.draws:,}")
+        for name, d in (
+            (f"{escape(sampler)} against exact", found),
+            ("exact against exact (control)", control),
+        )
+    ]
+    return table(("", "AUC", "p-value", f"held-out {drawn} of each"), rows)
 
 
 def families(

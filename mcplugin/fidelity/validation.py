@@ -11,14 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mcplugin.domain import THETA_MAX, THETA_MIN, whole_number
-from mcplugin.errors import InputError, McpluginError, SamplerError, ThetaRangeError
+from mcplugin.errors import InputError, ThetaRangeError
 from mcplugin.fidelity.classifier import (
     Discrimination,
     classifier_test,
     discriminate,
     ranks,
 )
-from mcplugin.fidelity.crew import Crew, Progress
+from mcplugin.fidelity.crew import Crew, Progress, failures_named
 from mcplugin.fidelity.distances import exact_cdf
 from mcplugin.fidelity.independence import correlation_tests, isotropy_tests
 from mcplugin.fidelity.map_distance import (
@@ -117,7 +117,9 @@ def validate(
     sampler = get_sampler(sampler, **options)
     low, high = _common_range(sampler)
     temperatures = random_temperatures(low, high, settings.thetas, settings.seed)
-    _try_out(sampler, float(temperatures[0]))
+    # A sampler that cannot draw says so at once.
+    with failures_named(sampler.name):
+        sampler.sample(float(temperatures[0]), random_streams(0, 1))
     started = time.perf_counter()
     with Crew(threads, sampler.name, progress) as crew:
         run = _Run(sampler, settings, temperatures, crew)
@@ -191,16 +193,6 @@ def _common_range(sampler: ElectronVelocitySampler) -> tuple[float, float]:
             f"distribution is not known: that is for {THETA_MIN:g} <= theta <= {THETA_MAX:g}"
         )
     return max(low, THETA_MIN), min(high, THETA_MAX)
-
-
-def _try_out(sampler: ElectronVelocitySampler, theta: float) -> None:
-    """Let a sampler that cannot draw say so at once."""
-    try:
-        sampler.sample(theta, random_streams(0, 1))
-    except McpluginError:
-        raise
-    except Exception as error:
-        raise SamplerError(f"sampler {sampler.name!r} failed: {error}") from error
 
 
 class _Run:

@@ -22,7 +22,7 @@ from mcplugin.random_streams import (
     point_in_disc,
     random_streams,
 )
-from mcplugin.samplers.registry import ELECTRONS, Sampler, construct, introduced, tags
+from mcplugin.samplers.registry import ELECTRONS, Sampler, find, tags
 from mcplugin.units import dimensionless_temperature
 
 Array = NDArray[np.float64]
@@ -164,12 +164,8 @@ def get_sampler(
         If what is registered cannot be loaded or makes no ``ElectronVelocitySampler``, or if that
         has no name or no range of temperatures.
     """
-    if isinstance(sampler, ElectronVelocitySampler):
-        if options:
-            raise InputError(f"options {sorted(options)} come too late for a constructed sampler")
-        return introduced(sampler, f"this {type(sampler).__name__}")
     # An abstract class is what is asked for: its concrete ones are registered.
-    return construct(sampler, options, ElectronVelocitySampler, ELECTRONS)  # type: ignore[type-abstract]
+    return find(sampler, options, ElectronVelocitySampler, ELECTRONS)  # type: ignore[type-abstract]
 
 
 def sample_four_velocity(

@@ -77,20 +77,24 @@ def tags(group: str) -> list[str]:
     return sorted(registered(group))
 
 
-def construct(tag: Any, options: Mapping[str, Any], kind: type[Kind], group: str) -> Kind:
-    """Find a sampler by its tag and construct it.
+def find(sampler: Any, options: Mapping[str, Any], kind: type[Kind], group: str) -> Kind:
+    """Find a sampler by its tag and construct it; an object of its kind is given back as it is.
 
     Raises
     ------
     UnknownSamplerError
         If nobody registered the tag; the message names the nearest one.
     InputError
-        If the sampler does not know an option or its value.
+        If the sampler does not know an option or its value, or has been constructed before.
     SamplerError
         If what is registered cannot be loaded or makes no sampler of this kind, or if that has no
         name or no range of temperatures.
     """
-    known = registered(group)
+    if isinstance(sampler, kind):
+        if options:
+            raise InputError(f"options {sorted(options)} come too late for a constructed sampler")
+        return _introduced(sampler, f"this {type(sampler).__name__}")
+    tag, known = sampler, registered(group)
     if not isinstance(tag, str) or tag not in known:
         raise UnknownSamplerError(_unknown(tag, group))
     who = f"{known[tag].value}, registered as {tag!r},"
@@ -112,7 +116,7 @@ def construct(tag: Any, options: Mapping[str, Any], kind: type[Kind], group: str
         ) from error
     if not isinstance(constructed, kind):
         raise SamplerError(f"{who} makes no {kind.__name__}")
-    return introduced(constructed, who)
+    return _introduced(constructed, who)
 
 
 def _unknown(tag: Any, group: str) -> str:
@@ -125,14 +129,8 @@ def _unknown(tag: Any, group: str) -> str:
     return f"no sampler is called {tag!r}: {hint}registered are {', '.join(sorted(known))}"
 
 
-def introduced(sampler: Kind, who: str) -> Kind:
-    """Refuse a sampler that does not say what it is called and where it is valid.
-
-    Raises
-    ------
-    SamplerError
-        Naming what is missing.
-    """
+def _introduced(sampler: Kind, who: str) -> Kind:
+    """Refuse a sampler that does not say what it is called and where it is valid."""
     name = getattr(sampler, "name", None)
     if not isinstance(name, str) or not name:
         raise SamplerError(f"{who} has name = {name!r}: set it to the sampler's tag")

@@ -27,8 +27,7 @@ from mcplugin.samplers.registry import (
     ELECTRONS,
     SCATTERINGS,
     Sampler,
-    construct,
-    introduced,
+    find,
     is_range,
     tags,
 )
@@ -228,14 +227,9 @@ def get_scattering_sampler(
         If what is registered cannot be loaded or makes no ``ScatteringSampler``, or if that has no
         name or no ranges of temperature and energy.
     """
-    if isinstance(sampler, ScatteringSampler):
-        if options:
-            raise InputError(f"options {sorted(options)} come too late for a constructed sampler")
-        found, who = introduced(sampler, f"this {type(sampler).__name__}"), "it"
-    else:
-        found = construct(sampler, options, ScatteringSampler, SCATTERINGS)  # type: ignore[type-abstract]
-        who = f"what is registered as {sampler!r}"
+    found = find(sampler, options, ScatteringSampler, SCATTERINGS)  # type: ignore[type-abstract]
     if not is_range(getattr(found, "x_range", None)):
+        who = "it" if found is sampler else f"what is registered as {sampler!r}"
         raise SamplerError(
             f"{who} has x_range = {getattr(found, 'x_range', None)!r}: set it to the lowest and "
             "highest photon energy x > 0 at which the sampler is valid"
