@@ -38,7 +38,8 @@ def _mix(z: np.uint64) -> np.uint64:
 
 
 @kernel
-def _seed_streams(seed: np.uint64, first: np.uint64, streams: Streams) -> None:
+def seed_streams(seed: np.uint64, first: np.uint64, streams: Streams) -> None:
+    """Seed streams in place, as :func:`random_streams` makes them."""
     origin = _mix(seed + _WEYL)
     for i in range(streams.shape[0]):
         position = origin + (first + np.uint64(i)) * (_WEYL * np.uint64(2))
@@ -78,7 +79,7 @@ def random_streams(seed: int, count: int, first: int = 0) -> Streams:
         raise InputError(
             f"count = {count} streams do not fit into memory: ask for fewer"
         ) from error
-    _seed_streams(np.uint64(seed), np.uint64(first), streams)
+    seed_streams(np.uint64(seed), np.uint64(first), streams)
     return streams
 
 

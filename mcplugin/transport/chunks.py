@@ -28,7 +28,7 @@ from mcplugin.transport.configuration import Configuration
 from mcplugin.transport.geometry import Cloud
 from mcplugin.transport.loop import Problem, Walks, walk
 from mcplugin.transport.sources import source_of
-from mcplugin.transport.tally import Grid, Tally
+from mcplugin.transport.tally import Grid, Tally, Tallying
 from mcplugin.units import ELECTRON_REST_ENERGY_KEV
 
 # Chunks grow until one takes this long: short enough to stop at, long enough to cost nothing.
@@ -37,9 +37,8 @@ _CHUNK_SECONDS = 0.3
 # that it is busy a tenth of its time at most.
 _SECONDS_PER_WORKER = 0.01
 _SMALLEST_CHUNK = 2**10
-# Photons whose walks are in memory at a time; a longer chunk is followed in such pieces.
-_PIECE = 2**18
-_LARGEST_CHUNK = 2**40
+# The sums of a bin hold twice as many photons.
+_LARGEST_CHUNK = 2**34
 _UNLIMITED = 2**31 - 2
 
 
@@ -51,8 +50,8 @@ class Chunk:
     ----------
     tally : Tally
         Its photons, sorted.
-    walks : tuple of Walks
-        What became of each photon, in order; empty unless asked for.
+    walks : Walks or None
+        What became of each photon, in order, if asked for.
     seconds, sampler_seconds : float
         Working time of one core, and the part of it that the sampler took.
     worker : str
@@ -60,7 +59,7 @@ class Chunk:
     """
 
     tally: Tally
-    walks: tuple[Walks, ...]
+    walks: Walks | None
     seconds: float
     sampler_seconds: float
     worker: str
@@ -103,18 +102,18 @@ class Task:
     def __call__(self, first: int, count: int, keep_walks: bool = False) -> Chunk:
         """Photons ``first`` to ``first + count - 1``, from birth to tally."""
         started = time.perf_counter()
-        tally = Tally.empty(self.grid)
+        tallying = Tallying(self.grid)
         kept: list[Walks] = []
         sampler_seconds = 0.0
-        for begin in range(first, first + count, _PIECE):
-            walks = walk(self.problem, self.seed, begin, min(_PIECE, first + count - begin))
-            tally = tally + Tally.of(walks, self.grid)
-            sampler_seconds += walks.sampler_seconds
+        for walks in walk(self.problem, self.seed, first, count):
+            tallying.add(walks)
+            sampler_seconds += walks.effort.sampler_seconds
             if keep_walks:
                 kept.append(walks)
+        in_order = Walks.in_order(kept) if keep_walks else None
         worker = f"{platform.node()}/{os.getpid()}/{threading.get_native_id()}"
         seconds = time.perf_counter() - started
-        return Chunk(tally, tuple(kept), seconds, sampler_seconds, worker)
+        return Chunk(tallying.tally(), in_order, seconds, sampler_seconds, worker)
 
     def __reduce__(self) -> tuple[Callable[[bytes], "Task"], tuple[bytes]]:
         return _task_in_this_process, (pickle.dumps(self._asked),)

@@ -52,6 +52,7 @@ def fly(
     exit_cosine : (n,) array
         Receives the cosine to the normal with which a photon leaves, or ``INSIDE``.
     """
+    first, second = first[: x.size], second[: x.size]
     draw_words(streams, first, second)
     _turn(cosine, first, mu)
     length = exit_cosine

@@ -9,9 +9,14 @@ in a homogeneous cloud, so nothing else is followed.
 import math
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from mcplugin.jit import kernel
 from mcplugin.random_streams import Streams, uniform
 from mcplugin.transport.configuration import Configuration
+
+Array = NDArray[np.float64]
 
 # In place of the cosine with which a photon leaves the cloud, when it does not.
 INSIDE = 2.0
@@ -57,21 +62,23 @@ class Cloud:
 
 
 @kernel
-def enter(entry: int, streams: Streams, i: int) -> tuple[float, float]:
-    """Place and direction (place, μ) of a seed photon.
+def enter(entry: int, streams: Streams, place: Array, mu: Array) -> None:
+    """Put seed photons where they enter the cloud, (place, μ), one per stream.
 
     Central and uniform seeds are isotropic; surface and base seeds have isotropic intensity into
     the cloud, so their flux is proportional to the cosine and μ² is uniform.
     """
-    if entry == SPHERE_CENTRE:
-        return 0.0, 1.0
-    if entry == SPHERE_UNIFORM:
-        return uniform(streams, i) ** (1.0 / 3.0), 2.0 * uniform(streams, i) - 1.0
-    if entry == SPHERE_SURFACE:
-        return 1.0, -math.sqrt(uniform(streams, i))
-    if entry == SLAB_BASE:
-        return 0.0, math.sqrt(uniform(streams, i))
-    return uniform(streams, i), 2.0 * uniform(streams, i) - 1.0
+    for i in range(mu.size):
+        if entry == SPHERE_CENTRE:
+            place[i], mu[i] = 0.0, 1.0
+        elif entry == SPHERE_SURFACE:
+            place[i], mu[i] = 1.0, -math.sqrt(uniform(streams, i))
+        elif entry == SLAB_BASE:
+            place[i], mu[i] = 0.0, math.sqrt(uniform(streams, i))
+        else:
+            p = uniform(streams, i)
+            place[i] = p ** (1.0 / 3.0) if entry == SPHERE_UNIFORM else p
+            mu[i] = 2.0 * uniform(streams, i) - 1.0
 
 
 @kernel

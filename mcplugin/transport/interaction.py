@@ -6,6 +6,7 @@ energies it scatters exactly, and they are counted.
 """
 
 import time
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -20,6 +21,32 @@ from mcplugin.scattering.compton import meet_electrons
 Array = NDArray[np.float64]
 
 
+@dataclass(frozen=True)
+class Effort:
+    """What photons asked of a sampler.
+
+    Attributes
+    ----------
+    electron_draws : int
+        Electrons asked for, refused ones included.
+    exact_scatterings : int
+        Scatterings of photons outside the range of a scattering sampler.
+    sampler_seconds : float
+        Time that the sampler took.
+    """
+
+    electron_draws: int = 0
+    exact_scatterings: int = 0
+    sampler_seconds: float = 0.0
+
+    def __add__(self, more: "Effort") -> "Effort":
+        return Effort(
+            self.electron_draws + more.electron_draws,
+            self.exact_scatterings + more.exact_scatterings,
+            self.sampler_seconds + more.sampler_seconds,
+        )
+
+
 class Interaction(Protocol):
     """What the walk needs of the stage.
 
@@ -30,22 +57,13 @@ class Interaction(Protocol):
     x_out, cosine : (slots,) arrays of float64
         Energies of the photons afterwards, and the cosines by which they were deflected, or
         ``REFUSED`` with the energy that they had.
-    electron_draws : int
-        Electrons asked for, refused ones included.
-    exact_scatterings : int
-        Scatterings of photons outside the range of a scattering sampler.
-    sampler_seconds : float
-        Time that the sampler took.
     """
 
     streams: Streams
     x_out: Array
     cosine: Array
-    electron_draws: int
-    exact_scatterings: int
-    sampler_seconds: float
 
-    def __call__(self, x: Array) -> None:
+    def __call__(self, x: Array) -> Effort:
         """Let the photons in the first ``x.size`` slots, of energies ``x``, meet electrons.
 
         Raises
@@ -73,16 +91,14 @@ class _ElectronByElectron:
         self._lent = LentElectrons(slots)
         self.streams = self._lent.streams
         self.x_out, self.cosine = np.empty((2, slots))
-        self.electron_draws = self.exact_scatterings = 0
-        self.sampler_seconds = 0.0
 
-    def __call__(self, x: Array) -> None:
+    def __call__(self, x: Array) -> Effort:
         now = slice(x.size)
         asked = time.perf_counter()
         self._lent.draw(self._sampler, self._theta, x.size)
-        self.sampler_seconds += time.perf_counter() - asked
-        self.electron_draws += x.size
+        seconds = time.perf_counter() - asked
         meet_electrons(x, self._lent.u[now], self.streams[now], self.x_out[now], self.cosine[now])
+        return Effort(electron_draws=x.size, sampler_seconds=seconds)
 
 
 class _WholeScatterings:
@@ -91,10 +107,8 @@ class _WholeScatterings:
         self._lent = LentScatterings(slots)
         self.streams = self._lent.streams
         self.x_out, self.cosine = self._lent.x_out, self._lent.cosine
-        self.electron_draws = self.exact_scatterings = 0
-        self.sampler_seconds = 0.0
 
-    def __call__(self, x: Array) -> None:
+    def __call__(self, x: Array) -> Effort:
         asked = time.perf_counter()
-        self.exact_scatterings += self._lent.draw(self._sampler, x, self._theta)
-        self.sampler_seconds += time.perf_counter() - asked
+        exact = self._lent.draw(self._sampler, x, self._theta)
+        return Effort(exact_scatterings=exact, sampler_seconds=time.perf_counter() - asked)

@@ -5,28 +5,32 @@ electrons, lets those who scattered fly on, and clears the slots of those who le
 next unborn ones, whose first flight begins where they enter. So every pass is full until the chunk
 runs out of photons, whatever the optical depth.
 
+Photons are given as they end, some thousand at a time, while they are still in the cache.
+
 A photon owns its random stream, so what happens to it depends neither on its slot nor on the
 size of the chunk.
 """
 
-from collections.abc import Mapping
+import dataclasses
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mcplugin.jit import kernel
-from mcplugin.random_streams import Streams, random_streams
+from mcplugin.random_streams import Streams, Words, seed_streams
 from mcplugin.samplers.base import ElectronVelocitySampler
 from mcplugin.samplers.scattering import ScatteringSampler
 from mcplugin.scattering.compton import REFUSED
 from mcplugin.scattering.hot_cross_section import HotCrossSectionTable
 from mcplugin.transport.flight import fly
 from mcplugin.transport.geometry import INSIDE, Cloud, enter
-from mcplugin.transport.interaction import interaction
+from mcplugin.transport.interaction import Effort, interaction
 from mcplugin.transport.sources import Source
 
 Array = NDArray[np.float64]
+Numbers = NDArray[np.int64]
 
 # How a photon's walk ended.
 ESCAPED, ABSORBED, CUT = range(3)
@@ -51,10 +55,12 @@ class Problem:
 
 @dataclass(frozen=True)
 class Walks:
-    """What became of each photon of a chunk, in the order of the photons' indices.
+    """What became of some photons.
 
     Attributes
     ----------
+    photon : (n,) array of int64
+        Their numbers.
     x_seed, x : (n,) arrays of float64
         Energies hν/(mₑc²) at birth and at the end.
     cosine : (n,) array of float64
@@ -63,23 +69,71 @@ class Walks:
         Number of scatterings.
     fate : (n,) array of uint8
         ``ESCAPED``, ``ABSORBED`` or ``CUT``.
-    electron_draws, exact_scatterings : int
-    sampler_seconds : float
-        What an :class:`~mcplugin.transport.interaction.Interaction` counts.
+    effort : Effort
+        What was asked of the sampler meanwhile, for these photons and those still in flight.
     """
 
+    photon: Numbers
     x_seed: Array
     x: Array
     cosine: Array
     scatterings: NDArray[np.int32]
     fate: NDArray[np.uint8]
-    electron_draws: int
-    exact_scatterings: int
-    sampler_seconds: float
+    effort: Effort
+
+    @classmethod
+    def in_order(cls, parts: Iterable["Walks"]) -> "Walks":
+        """Join walks and put them in the order of the photons' numbers."""
+        parts = list(parts)
+        joined = cls(
+            photon=np.concatenate([part.photon for part in parts]),
+            x_seed=np.concatenate([part.x_seed for part in parts]),
+            x=np.concatenate([part.x for part in parts]),
+            cosine=np.concatenate([part.cosine for part in parts]),
+            scatterings=np.concatenate([part.scatterings for part in parts]),
+            fate=np.concatenate([part.fate for part in parts]),
+            effort=sum((part.effort for part in parts), Effort()),
+        )
+        return joined[np.argsort(joined.photon)]
+
+    @classmethod
+    def empty(cls, count: int) -> "Walks":
+        """Room for the walks of ``count`` photons."""
+        x_seed, x, cosine = (np.empty(count) for _ in range(3))
+        return cls(
+            photon=np.empty(count, dtype=np.int64),
+            x_seed=x_seed,
+            x=x,
+            cosine=cosine,
+            scatterings=np.empty(count, dtype=np.int32),
+            fate=np.empty(count, dtype=np.uint8),
+            effort=Effort(),
+        )
+
+    def that(self, fate: int) -> "Walks":
+        """The walks that ended so."""
+        count = int(np.count_nonzero(self.fate == fate))
+        if count == self.fate.size:
+            return self
+        these = np.empty(count + 1, dtype=np.int64)
+        _find(self.fate, fate, these)
+        return self[these[:count]]
+
+    def __getitem__(self, some: slice | Numbers) -> "Walks":
+        """The walks of some of the photons; without a copy if these lie side by side."""
+        return Walks(
+            self.photon[some],
+            self.x_seed[some],
+            self.x[some],
+            self.cosine[some],
+            self.scatterings[some],
+            self.fate[some],
+            self.effort,
+        )
 
 
-def walk(problem: Problem, seed: int, first: int, count: int) -> Walks:
-    """Follow photons ``first`` to ``first + count - 1`` to their ends.
+def walk(problem: Problem, seed: int, first: int, count: int) -> Iterator[Walks]:
+    """Follow photons ``first`` to ``first + count - 1``; give them as they end, many at a time.
 
     Raises
     ------
@@ -87,86 +141,54 @@ def walk(problem: Problem, seed: int, first: int, count: int) -> Walks:
         If the sampler breaks its contract in any way that can be noticed; see
         :meth:`~mcplugin.samplers.lent_arrays.LentElectrons.draw`.
     """
-    unborn_streams = random_streams(seed, count, first)
-    x_seed = np.empty(count)
-    problem.source.fill(unborn_streams, x_seed)
-
+    active = born = ended = 0
+    effort = Effort()
     slots = min(SLOTS, count)
+    # Given away as soon as there are as many as slots; until then a pass may end twice as many.
+    room = 3 * slots
+    walks = Walks.empty(room)
     meet = interaction(problem.sampler, problem.theta, slots)
-    x, place, mu, exit_cosine = (np.empty(slots) for _ in range(4))
+    x_seed, x, place, mu, exit_cosine = (np.empty(slots) for _ in range(5))
     scatterings = np.empty(slots, dtype=np.int32)
-    photon, free_slots = (np.empty(slots, dtype=np.int64) for _ in range(2))
+    photon, leaving, moving = (np.empty(slots, dtype=np.int64) for _ in range(3))
     first_words, second_words = (np.empty(slots, dtype=np.uint64) for _ in range(2))
-    end_x, end_cosine = np.empty((2, count))
-    end_scatterings = np.empty(count, dtype=np.int32)
-    end_fate = np.empty(count, dtype=np.uint8)
     cloud, table = problem.cloud, problem.cross_section
+
+    def bear(begin: int, end: int, number: int) -> None:
+        """Let photons enter the cloud; they are about to fly on undeflected."""
+        now = slice(begin, end)
+        seed_streams(np.uint64(seed), np.uint64(number), meet.streams[now])
+        problem.source.fill(meet.streams[now], x_seed[now])
+        enter(cloud.entry, meet.streams[now], place[now], mu[now])
+        x[now] = x_seed[now]
+        scatterings[now] = 0
+        meet.cosine[now] = 1.0
+        photon[now] = np.arange(number, number + end - begin)
 
     def fly_on(begin: int, end: int) -> int:
         """Let photons of these slots fly, clear the slots of those who do not stay."""
-        now = slice(begin, end)
-        fly(
-            cloud.entry, cloud.tau, table.values, table.slopes,
-            x[now], meet.cosine[now], meet.streams[now], place[now], mu[now],
-            first_words[now], second_words[now], exit_cosine[now],
+        nonlocal ended
+        end, ended = _fly_on(
+            begin, end, cloud.entry, cloud.tau, cloud.absorbing_base, table.values, table.slopes,
+            problem.max_scatterings, photon, x_seed, x, meet.cosine, place, mu, scatterings,
+            meet.streams, first_words, second_words, exit_cosine, leaving, moving, ended,
+            walks.photon, walks.x_seed, walks.x, walks.cosine, walks.scatterings, walks.fate,
         )  # fmt: skip
-        return _settle(
-            begin, end, problem.max_scatterings, cloud.absorbing_base, exit_cosine,
-            x, place, mu, scatterings, photon, meet.streams, free_slots,
-            end_x, end_cosine, end_scatterings, end_fate,
-        )  # fmt: skip
+        return end
 
-    active = born = 0
     while active or born < count:
         if active:
-            meet(x[:active])
+            effort += meet(x[:active])
             _take_over(active, meet.x_out, meet.cosine, x, scatterings)
             active = fly_on(0, active)
         newborn = min(slots - active, count - born)
         if newborn:
-            _bear(
-                active, newborn, born, cloud.entry, x_seed, unborn_streams,
-                x, place, mu, scatterings, photon, meet.streams, meet.cosine,
-            )  # fmt: skip
+            bear(active, active + newborn, first + born)
             active = fly_on(active, active + newborn)
             born += newborn
-    return Walks(
-        x_seed=x_seed,
-        x=end_x,
-        cosine=end_cosine,
-        scatterings=end_scatterings,
-        fate=end_fate,
-        electron_draws=meet.electron_draws,
-        exact_scatterings=meet.exact_scatterings,
-        sampler_seconds=meet.sampler_seconds,
-    )
-
-
-@kernel
-def _bear(
-    begin: int,
-    newborn: int,
-    born: int,
-    entry: int,
-    x_seed: Array,
-    unborn_streams: Streams,
-    x: Array,
-    place: Array,
-    mu: Array,
-    scatterings: NDArray[np.int32],
-    photon: NDArray[np.int64],
-    streams: Streams,
-    cosine: Array,
-) -> None:
-    """Let photons enter the cloud; they fly on undeflected."""
-    for j in range(born, born + newborn):
-        i = begin + j - born
-        photon[i] = j
-        streams[i, 0], streams[i, 1] = unborn_streams[j, 0], unborn_streams[j, 1]
-        x[i] = x_seed[j]
-        scatterings[i] = 0
-        cosine[i] = 1.0
-        place[i], mu[i] = enter(entry, streams, i)
+        if ended >= slots or (active == 0 and born == count):
+            yield dataclasses.replace(walks[:ended], effort=effort)
+            walks, ended, effort = Walks.empty(room), 0, Effort()
 
 
 @kernel
@@ -181,46 +203,87 @@ def _take_over(
 
 
 @kernel
-def _settle(
+def _fly_on(
     begin: int,
     end: int,
-    max_scatterings: int,
+    entry: int,
+    tau: float,
     absorbing_base: bool,
-    exit_cosine: Array,
+    values: Array,
+    slopes: Array,
+    max_scatterings: int,
+    photon: Numbers,
+    x_seed: Array,
     x: Array,
+    cosine: Array,
     place: Array,
     mu: Array,
     scatterings: NDArray[np.int32],
-    photon: NDArray[np.int64],
     streams: Streams,
-    slots: NDArray[np.int64],
+    first_words: Words,
+    second_words: Words,
+    exit_cosine: Array,
+    leaving: Numbers,
+    moving: Numbers,
+    ended: int,
+    end_photon: Numbers,
+    end_x_seed: Array,
     end_x: Array,
     end_cosine: Array,
     end_scatterings: NDArray[np.int32],
     end_fate: NDArray[np.uint8],
-) -> int:
-    """Take the photons that do not stay out of their slots; give the end of the occupied ones.
+) -> tuple[int, int]:
+    """Give the end of the slots that are then occupied, and of the walks that have been noted."""
+    fly(
+        entry, tau, values, slopes, x[begin:end], cosine[begin:end], streams[begin:end],
+        place[begin:end], mu[begin:end], first_words, second_words, exit_cosine[begin:end],
+    )  # fmt: skip
+    gone, moved = _part(begin, end, max_scatterings, exit_cosine, scatterings, leaving, moving)
+    for k in range(gone):
+        i, j = leaving[k], ended + k
+        end_photon[j], end_scatterings[j] = photon[i], scatterings[i]
+        end_x_seed[j], end_x[j] = x_seed[i], x[i]
+        cut = exit_cosine[i] == INSIDE
+        end_cosine[j] = 0.0 if cut else exit_cosine[i]
+        absorbed = absorbing_base & (exit_cosine[i] < 0.0)
+        end_fate[j] = CUT if cut else ABSORBED if absorbed else ESCAPED
+    for k in range(moved):
+        i, j = moving[k], leaving[k]
+        photon[j], scatterings[j] = photon[i], scatterings[i]
+        x_seed[j], x[j], place[j], mu[j] = x_seed[i], x[i], place[i], mu[i]
+        streams[j, 0], streams[j, 1] = streams[i, 0], streams[i, 1]
+    return end - gone, ended + gone
 
-    The others are about to meet an electron.
+
+@kernel
+def _part(
+    begin: int,
+    end: int,
+    max_scatterings: int,
+    exit_cosine: Array,
+    scatterings: NDArray[np.int32],
+    leaving: Numbers,
+    moving: Numbers,
+) -> tuple[int, int]:
+    """List the slots of photons that leave, and of the last that stay, who move into their places.
+
+    Give the number of both. The others are about to meet an electron.
     """
-    leaving = 0
+    gone = moved = 0
     for i in range(begin, end):
         # Without a branch, which nothing could predict.
-        slots[leaving] = i
-        leaving += (exit_cosine[i] != INSIDE) | (scatterings[i] >= max_scatterings)
-    for k in range(leaving - 1, -1, -1):
-        i = slots[k]
-        j = photon[i]
-        end_x[j] = x[i]
-        end_scatterings[j] = scatterings[i]
-        if exit_cosine[i] == INSIDE:
-            end_cosine[j], end_fate[j] = 0.0, CUT
-        else:
-            end_cosine[j] = exit_cosine[i]
-            end_fate[j] = ABSORBED if absorbing_base and exit_cosine[i] < 0.0 else ESCAPED
-        # The last photon, which stays, moves into the free slot.
-        end -= 1
-        x[i], place[i], mu[i] = x[end], place[end], mu[end]
-        scatterings[i], photon[i] = scatterings[end], photon[end]
-        streams[i, 0], streams[i, 1] = streams[end, 0], streams[end, 1]
-    return end
+        leaving[gone] = i
+        gone += (exit_cosine[i] != INSIDE) | (scatterings[i] >= max_scatterings)
+    for i in range(end - gone, end):
+        moving[moved] = i
+        moved += (exit_cosine[i] == INSIDE) & (scatterings[i] < max_scatterings)
+    return gone, moved
+
+
+@kernel
+def _find(fates: NDArray[np.uint8], fate: int, these: Numbers) -> None:
+    """List the places of one fate; there is room for one more."""
+    found = 0
+    for i in range(fates.size):
+        these[found] = i
+        found += fates[i] == fate

@@ -204,9 +204,8 @@ def simulate(
                 clock.working_seconds + chunk.seconds,
                 clock.sampler_seconds + chunk.sampler_seconds,
             )
-            if listed is not None:
-                for walks in chunk.walks:
-                    listed.append(walks)
+            if listed is not None and chunk.walks is not None:
+                listed.append(chunk.walks)
             _log.info(
                 "chunk done",
                 extra={

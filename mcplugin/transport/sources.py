@@ -204,16 +204,18 @@ _FEW = 8
 _UP_TO_TERM = np.cumsum(np.arange(1.0, _FEW + 1) ** -3) / zeta(3.0)
 
 
+@kernel
 def _fill_blackbody(theta: float, streams: Streams, x: Array) -> None:
     """Draw x of a black body: k with probability ∝ 1/k³, then θ gamma(3)/k."""
-    first, second = np.empty((2, x.size), dtype=np.uint64)
+    first, second = np.empty(x.size, dtype=np.uint64), np.empty(x.size, dtype=np.uint64)
     draw_words(streams, first, second)
     _draw_gamma_2(first, second, x)
     draw_words(streams, first, second)
     _add_exponential(first, x)
     _divide_by_term(second, x)
     _divide_by_later_terms(second, streams, x)
-    x *= theta
+    for i in range(x.size):
+        x[i] *= theta
 
 
 @kernel
@@ -234,9 +236,9 @@ def _divide_by_term(words: Words, x: Array) -> None:
     for i in range(x.size):
         target = uniform_from(words[i])
         term = 1.0
-        for j in range(_FEW):
-            term += target > _UP_TO_TERM[j]
-        x[i] /= term if term <= _FEW else 1.0
+        for j in range(_FEW - 1):
+            term = j + 2.0 if target > _UP_TO_TERM[j] else term
+        x[i] /= term if target <= _UP_TO_TERM[_FEW - 1] else 1.0
 
 
 @kernel

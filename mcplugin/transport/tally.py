@@ -13,11 +13,13 @@ from numpy.typing import NDArray
 
 from mcplugin.errors import InputError
 from mcplugin.jit import kernel
-from mcplugin.transport.exact_sum import QUANTA_PER_UNIT, Accumulator, accumulators, add, in_quanta
+from mcplugin.transport.exact_sum import QUANTA_PER_UNIT, accumulators, add, in_quanta
+from mcplugin.transport.interaction import Effort
 from mcplugin.transport.loop import ABSORBED, CUT, ESCAPED, Walks
 
 Array = NDArray[np.float64]
 Counts = NDArray[np.int64]
+Indices = NDArray[np.uint64]
 
 # Within a bin, energies are counted in 2⁻²⁸ of its upper edge: 3·10¹⁰ photons fit in 63 bits.
 BIN_QUANTA = 2.0**28
@@ -141,33 +143,6 @@ class Tally:
             by_order=BinnedPhotons.empty(grid.orders + 1, bins),
         )
 
-    @classmethod
-    def of(cls, walks: Walks, grid: Grid) -> "Tally":
-        """Sort the photons of a chunk."""
-        bins = grid.edges.size - 1
-        rows = (1, grid.angle_bins, grid.orders + 1)
-        binned = [np.zeros((n, bins + 2, 3), dtype=np.int64) for n in rows]
-        sums = accumulators(_TOTALS)
-        fates = np.zeros(3, dtype=np.int64)
-        scatterings = _sort(
-            walks.x_seed, walks.x, walks.cosine, walks.scatterings, walks.fate,
-            grid.edges, fates, sums, *binned,
-        )  # fmt: skip
-        seeds, by_angle, by_order = map(BinnedPhotons.of, binned)
-        return cls(
-            photons=walks.x.size,
-            escaped=int(fates[ESCAPED]),
-            absorbed=int(fates[ABSORBED]),
-            cut=int(fates[CUT]),
-            scatterings=scatterings,
-            electron_draws=walks.electron_draws,
-            exact_scatterings=walks.exact_scatterings,
-            totals=in_quanta(sums),
-            seeds=seeds,
-            by_angle=by_angle,
-            by_order=by_order,
-        )
-
     def __add__(self, other: "Tally") -> "Tally":
         if self.by_angle.low.shape != other.by_angle.low.shape:
             raise InputError("tallies on different grids cannot be added")
@@ -203,6 +178,88 @@ class Tally:
         return ended - self.totals[SEED]
 
 
+class Tallying:
+    """A tally in the making, to which photons are added as they end.
+
+    Parameters
+    ----------
+    grid : Grid
+        How they are sorted.
+    """
+
+    def __init__(self, grid: Grid) -> None:
+        self._grid = grid
+        # Bins 0 and -1 are all that is below and above the grid; no energy is kept there.
+        self._ends = np.concatenate([[-np.inf], grid.edges, [np.inf]])
+        self._units = np.concatenate([[np.inf], grid.edges[1:], [np.inf]])
+        columns = self._units.size
+        self._seeds, self._by_angle, self._by_order = (
+            np.zeros(3 * rows * columns, dtype=np.int64)
+            for rows in (1, grid.angle_bins, grid.orders + 1)
+        )
+        self._totals = accumulators(_TOTALS)
+        self._fates = np.zeros(3, dtype=np.int64)
+        self._scatterings = 0
+        self._effort = Effort()
+
+    def add(self, walks: Walks) -> None:
+        """Add some photons."""
+        self._effort += walks.effort
+        self._scatterings += int(walks.scatterings.sum(dtype=np.int64))
+        self._add_up((SEED, walks.x_seed), (SEED_SQUARED, walks.x_seed**2))
+        bins, energies, squares = self._sorted(walks.x_seed)
+        _count(bins, energies, squares, self._seeds)
+
+        escaped, absorbed, cut = (walks.that(fate) for fate in (ESCAPED, ABSORBED, CUT))
+        self._fates += escaped.x.size, absorbed.x.size, cut.x.size
+        self._add_up(
+            (ESCAPING, escaped.x),
+            (ESCAPING_SQUARED, escaped.x**2),
+            (SEED_TIMES_ESCAPING, escaped.x_seed * escaped.x),
+            (ABSORBING, absorbed.x),
+            (CUTTING, cut.x),
+        )
+        bins, energies, squares = self._sorted(escaped.x)
+        columns = np.uint64(self._units.size)
+        cells = np.empty_like(bins)
+        _cells_by_angle(escaped.cosine, self._grid.angle_bins, bins, columns, cells)
+        _count(cells, energies, squares, self._by_angle)
+        _cells_by_order(escaped.scatterings, self._grid.orders, bins, columns, cells)
+        _count(cells, energies, squares, self._by_order)
+
+    def _add_up(self, *sums: tuple[int, Array]) -> None:
+        for which, energies in sums:
+            add(self._totals, which, energies)
+
+    def _sorted(self, x: Array) -> tuple[Indices, Counts, Counts]:
+        """Bins of energies; and they and their squares in quanta."""
+        bins = np.empty(x.size, dtype=np.uint64)
+        energies, squares = np.empty((2, x.size), dtype=np.int64)
+        _find_bins(x, self._ends, bins)
+        _in_quanta(x, self._units, bins, energies, squares)
+        return bins, energies, squares
+
+    def tally(self) -> Tally:
+        """The tally of all photons so far."""
+        seeds, by_angle, by_order = (
+            BinnedPhotons.of(sums.reshape(-1, self._units.size, 3))
+            for sums in (self._seeds, self._by_angle, self._by_order)
+        )
+        return Tally(
+            photons=int(self._fates.sum()),
+            escaped=int(self._fates[ESCAPED]),
+            absorbed=int(self._fates[ABSORBED]),
+            cut=int(self._fates[CUT]),
+            scatterings=self._scatterings,
+            electron_draws=self._effort.electron_draws,
+            exact_scatterings=self._effort.exact_scatterings,
+            totals=in_quanta(self._totals),
+            seeds=seeds,
+            by_angle=by_angle,
+            by_order=by_order,
+        )
+
+
 @kernel
 def _octaves(x: float) -> float:
     """log₂ x to 2e-5, from the exponent and a polynomial of the mantissa."""
@@ -213,67 +270,52 @@ def _octaves(x: float) -> float:
 
 
 @kernel
-def _bin(x: float, edges: Array, first_octave: float, per_octave: float) -> int:
-    """Index of the bin of x, from 1; 0 below the grid and bins + 1 above it."""
-    bins = edges.size - 1
-    if x < edges[0]:
-        return 0
-    if x >= edges[bins]:
-        return bins + 1
-    # Next to an edge the logarithm may err by a bin; the edges decide.
-    j = min(max(int((_octaves(x) - first_octave) * per_octave), 0), bins - 1)
-    while x < edges[j]:
-        j -= 1
-    while x >= edges[j + 1]:
-        j += 1
-    return j + 1
-
-
-@kernel
-def _count_in(sums: Counts, row: int, j: int, relative: float) -> None:
-    sums[row, j, 0] += 1
-    sums[row, j, 1] += np.int64(relative * BIN_QUANTA + 0.5)
-    sums[row, j, 2] += np.int64(relative * relative * BIN_QUANTA + 0.5)
-
-
-@kernel
-def _sort(
-    x_seed: Array,
-    x: Array,
-    cosine: Array,
-    scatterings: NDArray[np.int32],
-    fate: NDArray[np.uint8],
-    edges: Array,
-    fates: Counts,
-    sums: Accumulator,
-    seeds: Counts,
-    by_angle: Counts,
-    by_order: Counts,
-) -> int:
-    bins = edges.size - 1
-    angle_bins = by_angle.shape[0]
-    last_order = by_order.shape[0] - 1
-    first_octave = np.log2(edges[0])
-    per_octave = bins / (np.log2(edges[-1]) - first_octave)
-    all_scatterings = 0
+def _find_bins(x: Array, ends: Array, bins: Indices) -> None:
+    """For each x the last bin that begins at or below it."""
+    last = ends.size - 3
+    first_octave = np.log2(ends[1])
+    per_octave = last / (np.log2(ends[last + 1]) - first_octave)
     for i in range(x.size):
-        all_scatterings += scatterings[i]
-        fates[fate[i]] += 1
-        add(sums, SEED, x_seed[i])
-        add(sums, SEED_SQUARED, x_seed[i] * x_seed[i])
-        j = _bin(x_seed[i], edges, first_octave, per_octave)
-        _count_in(seeds, 0, j, x_seed[i] / edges[j] if 0 < j <= bins else 0.0)
-        if fate[i] == ABSORBED:
-            add(sums, ABSORBING, x[i])
-        elif fate[i] == CUT:
-            add(sums, CUTTING, x[i])
-        else:
-            add(sums, ESCAPING, x[i])
-            add(sums, ESCAPING_SQUARED, x[i] * x[i])
-            add(sums, SEED_TIMES_ESCAPING, x_seed[i] * x[i])
-            j = _bin(x[i], edges, first_octave, per_octave)
-            relative = x[i] / edges[j] if 0 < j <= bins else 0.0
-            angle = min(int(abs(cosine[i]) * angle_bins), angle_bins - 1)
-            _count_in(by_angle, angle, j, relative)
-            _count_in(by_order, min(scatterings[i], last_order), j, relative)
-    return all_scatterings
+        above = (_octaves(x[i]) - first_octave) * per_octave + 1.0
+        bins[i] = np.int64(min(max(above, 0.0), last + 1.0))
+    # Next to an end the logarithm may err; the ends decide.
+    for i in range(x.size):
+        while x[i] < ends[bins[i]]:
+            bins[i] -= np.uint64(1)
+        while x[i] >= ends[bins[i] + np.uint64(1)]:
+            bins[i] += np.uint64(1)
+
+
+@kernel
+def _in_quanta(x: Array, units: Array, bins: Indices, energies: Counts, squares: Counts) -> None:
+    for i in range(x.size):
+        relative = x[i] / units[bins[i]]
+        energies[i] = np.int64(relative * BIN_QUANTA + 0.5)
+        squares[i] = np.int64(relative * relative * BIN_QUANTA + 0.5)
+
+
+@kernel
+def _cells_by_angle(
+    cosine: Array, angle_bins: int, bins: Indices, columns: np.uint64, cells: Indices
+) -> None:
+    for i in range(cells.size):
+        row = np.uint64(min(abs(cosine[i]) * angle_bins, angle_bins - 1.0))
+        cells[i] = row * columns + bins[i]
+
+
+@kernel
+def _cells_by_order(
+    scatterings: NDArray[np.int32], orders: int, bins: Indices, columns: np.uint64, cells: Indices
+) -> None:
+    for i in range(cells.size):
+        row = np.uint64(min(scatterings[i], np.int32(orders)))
+        cells[i] = row * columns + bins[i]
+
+
+@kernel
+def _count(cells: Indices, energies: Counts, squares: Counts, sums: Counts) -> None:
+    for i in range(cells.size):
+        at = np.uint64(3) * cells[i]
+        sums[at] += 1
+        sums[at + np.uint64(1)] += energies[i]
+        sums[at + np.uint64(2)] += squares[i]

@@ -27,7 +27,6 @@ from mcplugin.errors import (
     UnknownSamplerError,
 )
 from mcplugin.transport import checkpoint as checkpoints
-from mcplugin.transport import chunks
 from mcplugin.transport.checkpoint import Checkpoint
 from mcplugin.transport.tally import BinnedPhotons
 
@@ -465,10 +464,3 @@ def test_bins_of_a_very_long_run():
     assert binned.energy_squared[0, 1] == pytest.approx(photons * 2.0**28 / 3, rel=1e-12)
     both = BinnedPhotons(np.repeat(binned.low, 2, axis=0), np.repeat(binned.high, 2, axis=0))
     assert both.summed().count[0, 1] == 2 * photons
-
-
-def test_pieces_of_a_chunk(straight, monkeypatch):
-    """A chunk too long for the memory is followed piece by piece."""
-    monkeypatch.setattr(chunks, "_PIECE", 777)
-    monkeypatch.setattr(chunks, "_SMALLEST_CHUNK", 5000)
-    assert simulate(CONFIG).tally.digest() == straight.tally.digest()

@@ -78,7 +78,6 @@ def test_any_order_through_pickle(serial, seed, monkeypatch):
     """Chunks of other sizes, in a random order, from tasks that travelled as bytes."""
     monkeypatch.setattr(chunks, "_SMALLEST_CHUNK", 700 * seed)
     monkeypatch.setattr(chunks, "_LARGEST_CHUNK", 1300 * seed)
-    monkeypatch.setattr(chunks, "_PIECE", 1000)
     assert simulate(CONFIG, executor=Shuffled(seed), workers=5).tally.digest() == serial
 
 

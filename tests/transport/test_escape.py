@@ -12,8 +12,8 @@ from mcplugin.scattering import hot_cross_section
 from mcplugin.transport import Configuration
 from mcplugin.transport.chunks import Task
 from mcplugin.transport.exact_sum import QUANTA_PER_UNIT
-from mcplugin.transport.loop import ABSORBED, CUT, ESCAPED, walk
-from mcplugin.transport.tally import ABSORBING, CUTTING, ESCAPING, Tally
+from mcplugin.transport.loop import ABSORBED, CUT, ESCAPED
+from mcplugin.transport.tally import ABSORBING, CUTTING, ESCAPING
 
 PHOTONS = 400_000
 
@@ -146,8 +146,8 @@ def test_energy_ledger_is_exact():
     """Totals are the exact sums over photons, as rational numbers: nothing is rounded or lost."""
     configuration = Configuration.load(config("slab", 2.0, 0.3, 1.0, run={"max_scatterings": 5}))
     task = Task(configuration, get_sampler("rejection"))
-    walks = walk(task.problem, 1, 0, 5000)
-    tally = Tally.of(walks, task.grid)
+    chunk = task(0, 20_000, keep_walks=True)
+    tally, walks = chunk.tally, chunk.walks
     quanta = [int(Fraction(x) * QUANTA_PER_UNIT) for x in walks.x]
     for fate, total in ((ESCAPED, ESCAPING), (ABSORBED, ABSORBING), (CUT, CUTTING)):
         ended_so = [q for q, f in zip(quanta, walks.fate, strict=True) if f == fate]

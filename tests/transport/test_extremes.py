@@ -12,7 +12,7 @@ from mcplugin import Configuration, get_sampler, random_streams, simulate
 from mcplugin.scattering.hot_cross_section import HotCrossSectionTable
 from mcplugin.transport.exact_sum import QUANTA_PER_UNIT
 from mcplugin.transport.geometry import Cloud
-from mcplugin.transport.loop import ABSORBED, CUT, ESCAPED, Problem, walk
+from mcplugin.transport.loop import ABSORBED, CUT, ESCAPED, Problem, Walks, walk
 from mcplugin.transport.sources import source_of
 from mcplugin.transport.tally import ABSORBING, CUTTING, ESCAPING, SEED
 from mcplugin.units import ELECTRON_REST_ENERGY_KEV
@@ -70,7 +70,7 @@ def test_every_corner(geometry, theta, tau, x, sampler):
     """Photons and energy are accounted for exactly, and all that is reported is finite."""
     configuration = configured(geometry, theta, tau, x, PHOTONS, limit=20)
     run = simulate(configuration, sampler, threads=1)
-    walks = walk(problem_of(configuration, sampler), 3, 0, PHOTONS)
+    walks = Walks.in_order(walk(problem_of(configuration, sampler), 3, 0, PHOTONS))
 
     assert (walks.x_seed == x).all()
     assert (np.isfinite(walks.x) & (walks.x > 0.0)).all()
@@ -131,7 +131,7 @@ def test_one_photon_through_a_cold_fog():
     for x in (SOFT, HARD):
         configuration = configured("sphere", COLD, THICK, x, 1)
         run = simulate(configuration, seed=5, threads=1)
-        walks = walk(problem_of(configuration), 5, 0, 1)
+        walks = Walks.in_order(walk(problem_of(configuration), 5, 0, 1))
         assert run.summary["escaped"] == run.summary["photons"] == 1
         assert run.tally.totals[ESCAPING] == in_quanta(walks.x)
         assert run.summary["mean_scatterings"] == walks.scatterings[0] > THICK
@@ -169,9 +169,9 @@ def test_photons_beyond_the_range_of_small_integers(first):
     assert not np.isin(together, wrapped).any()
 
     problem = problem_of(configured("sphere", 0.2, 1.0, 1e-3, 1))
-    walks = walk(problem, 7, first, 3)
+    walks = Walks.in_order(walk(problem, 7, first, 3))
     for k in range(3):
-        alone = walk(problem, 7, first + k, 1)
+        (alone,) = walk(problem, 7, first + k, 1)
         for name in ("x_seed", "x", "cosine", "scatterings", "fate"):
             np.testing.assert_array_equal(getattr(alone, name), getattr(walks, name)[k : k + 1])
 
@@ -180,5 +180,5 @@ def test_photon_two_to_the_32_plus_one_is_not_photon_one():
     """Streams do not repeat with the period of a 32-bit counter."""
     problem = problem_of(configured("sphere", 0.2, 1.0, 1e-3, 1))
     for period in (2**31, 2**32, 2**53):
-        one, other = (walk(problem, 7, 1 + offset, 50) for offset in (0, period))
+        (one,), (other,) = (walk(problem, 7, 1 + offset, 50) for offset in (0, period))
         assert not np.isin(one.cosine[one.scatterings > 0], other.cosine).any()

@@ -13,7 +13,7 @@ from mcplugin import get_sampler, sampler_names, simulate
 from mcplugin.transport import chunks, loop
 from mcplugin.transport.chunks import Task
 from mcplugin.transport.configuration import Configuration
-from mcplugin.transport.loop import walk
+from mcplugin.transport.loop import Walks, walk
 from mcplugin.transport.tally import Tally
 
 CONFIG = {
@@ -45,10 +45,7 @@ def test_tallies_merge_in_any_order():
     configuration = Configuration.load(CONFIG)
     task = Task(configuration, get_sampler("rejection"))
     ends = [0, 1, 10, 5000, 5001, 29_000, 30_000]
-    parts = [
-        Tally.of(walk(task.problem, 81, first, last - first), task.grid)
-        for first, last in itertools.pairwise(ends)
-    ]
+    parts = [task(first, last - first).tally for first, last in itertools.pairwise(ends)]
     merged = Tally.empty(task.grid)
     for k in np.random.default_rng(1).permutation(len(parts)):
         merged = merged + parts[k]
@@ -59,10 +56,10 @@ def test_more_photons_extend_a_run():
     """Photon i of a run depends on the seed and i alone: a longer run contains the shorter one."""
     configuration = Configuration.load(CONFIG)
     problem = Task(configuration, get_sampler("rejection")).problem
-    short, long = walk(problem, 81, 0, 1000), walk(problem, 81, 0, 3000)
+    short, long = (Walks.in_order(walk(problem, 81, 0, count)) for count in (1000, 30_000))
     assert np.array_equal(short.x, long.x[:1000])
     assert np.array_equal(short.fate, long.fate[:1000])
-    far = walk(problem, 81, 2**32 + 1, 10)
+    (far,) = walk(problem, 81, 2**32 + 1, 10)
     assert np.isfinite(far.x).all()
     assert not np.array_equal(far.x, short.x[:10])
 
