@@ -1,6 +1,7 @@
 """What pyproject.toml cannot declare: libmcplugin is compiled, trained weights are copied."""
 
 import importlib.util
+import json
 import os
 import shlex
 import shutil
@@ -164,7 +165,7 @@ def _load(path: Path) -> ModuleType:
 def compilation_units(folder: Path, architecture: str) -> list[tuple[Path, str, list[str]]]:
     """What the library is made of: source, name of the object, options of its own.
 
-    The weights become a source file in the folder.
+    The weights become a source file in the folder, and their sizes a header.
     """
     weights = folder / "builtin_weights.c"
     c_form_of_file = _load(C_FORM).c_form_of_file
@@ -173,17 +174,29 @@ def compilation_units(folder: Path, architecture: str) -> list[tuple[Path, str, 
         "\n".join(['#include "event_generator.h"\n#include "generator.h"\n', *arrays]),
         encoding="utf-8",
     )
+    (folder / "builtin_sizes.h").write_text(_sizes(), encoding="utf-8")
     units: list[tuple[Path, str, list[str]]] = [
         (source, source.stem, [])
         for source in [*sorted(SOURCES.glob("*.c")), weights]
         if source.name not in KERNELS
     ]
     for name, options in INSTRUCTION_SETS.get(architecture, ELSEWHERE).items():
-        chosen = [*options.split(), f"-DMCP_INSTRUCTION_SET={name}"]
+        chosen = [*options.split(), f"-DMCP_INSTRUCTION_SET={name}", f"-I{folder}"]
         units += [
             (SOURCES / kernels, f"{Path(kernels).stem}_{name}", chosen) for kernels in KERNELS
         ]
     return units
+
+
+def _sizes() -> str:
+    """Units of both layers, and functions of temperature, of the networks that are compiled in."""
+    card = json.loads(BUILTIN_WEIGHTS["mcp_builtin_event_weights"].with_suffix(".json").read_bytes())
+    lines = []
+    for name, units in sorted(card["hidden"].items()):
+        first, second = (*units, 0)[:2]
+        (conditioning,) = card["shapes"][f"{name}_root_theta_scale"]
+        lines.append(f"#define MCP_BUILTIN_{name.upper()} {first}, {second}, {conditioning}\n")
+    return "".join(lines)
 
 
 def _as_c(name: str, content: bytes) -> str:

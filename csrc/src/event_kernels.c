@@ -1,4 +1,5 @@
 #include "event_kernels.h"
+#include "builtin_sizes.h"
 #include "lanes.h"
 
 #include <math.h>
@@ -121,7 +122,7 @@ INLINED floats feature(const lane_network *of, network_sizes sizes, size_t k, fl
     return y / (1.0F + y);
 }
 
-/* N. A unit of the first layer is added to all of the second at once: none need be kept. */
+/* N. Units of one layer do not wait for each other: only then are the registers kept busy. */
 INLINED floats network_output(const lane_network *of, network_sizes sizes,
                               const floats *arguments) {
     const network_layout at = mcp_network_layout(sizes.arguments, sizes.units_1, sizes.units_2);
@@ -129,19 +130,22 @@ INLINED floats network_output(const lane_network *of, network_sizes sizes,
     floats out = parameter(of, k, at.bias);
     for (size_t i = 0; i < sizes.arguments; i++)
         out += parameter(of, k, at.skip + i) * arguments[i];
-    floats second[MCP_MAX_EVENT_UNITS];
-    for (size_t j = 0; j < sizes.units_2; j++)
-        second[j] = parameter(of, k, at.offsets_2 + j);
+    floats first[MCP_MAX_EVENT_UNITS];
     for (size_t unit = 0; unit < sizes.units_1; unit++) {
         floats a = parameter(of, k, at.offsets_1 + unit);
         for (size_t i = 0; i < sizes.arguments; i++)
             a += parameter(of, k, unit * sizes.arguments + i) * arguments[i];
-        const floats h = activation(a);
-        for (size_t j = 0; j < sizes.units_2; j++)
-            second[j] += parameter(of, k, at.slopes_2 + j * sizes.units_1 + unit) * h;
-        if (sizes.units_2 == 0)
-            out += parameter(of, k, at.amplitudes + unit) * h;
+        first[unit] = activation(a);
     }
+    floats second[MCP_MAX_EVENT_UNITS];
+    for (size_t j = 0; j < sizes.units_2; j++)
+        second[j] = parameter(of, k, at.offsets_2 + j);
+    for (size_t unit = 0; unit < sizes.units_1; unit++)
+        for (size_t j = 0; j < sizes.units_2; j++)
+            second[j] += parameter(of, k, at.slopes_2 + j * sizes.units_1 + unit) * first[unit];
+    if (sizes.units_2 == 0)
+        for (size_t unit = 0; unit < sizes.units_1; unit++)
+            out += parameter(of, k, at.amplitudes + unit) * first[unit];
     for (size_t j = 0; j < sizes.units_2; j++)
         out += parameter(of, k, at.amplitudes + j) * activation(second[j]);
     return out;
@@ -296,13 +300,20 @@ static void fold(const event_generator *generator, double theta, folded_events *
     fold_network(&generator->momentum, folded->root_theta, folded->momentum);
 }
 
-/* What follows has code of its own for the sizes of the generator that comes with the package. */
+/* Sizes of the networks that are compiled in, for which there is code of its own. */
+static const network_sizes builtin_cosine = {MCP_COSINE_ARGUMENTS, MCP_BUILTIN_COSINE};
+static const network_sizes builtin_momentum = {MCP_MOMENTUM_ARGUMENTS, MCP_BUILTIN_MOMENTUM};
+
+INLINED network_sizes folded_sizes(network_sizes sizes) {
+    sizes.conditioning = 0;
+    return sizes;
+}
 
 static void map(const folded_events *folded, size_t count, event_block *block) {
-    const network_sizes usual_cosine = {MCP_COSINE_ARGUMENTS, 12, 0, 0};
-    const network_sizes usual_momentum = {MCP_MOMENTUM_ARGUMENTS, 16, 12, 0};
     const network_sizes cosine_sizes = sizes_of(&folded->generator->cosine, 0);
     const network_sizes momentum_sizes = sizes_of(&folded->generator->momentum, 0);
+    const network_sizes usual_cosine = folded_sizes(builtin_cosine);
+    const network_sizes usual_momentum = folded_sizes(builtin_momentum);
     const lane_network cosine = {.base = folded->cosine};
     const lane_network momentum = {.base = folded->momentum};
     const size_t full = fill_up(block, count, 1.0);
@@ -318,24 +329,21 @@ static void map(const folded_events *folded, size_t count, event_block *block) {
 }
 
 static void map_each_theta(const event_generator *generator, size_t count, event_block *block) {
-    const network_sizes usual_cosine = {MCP_COSINE_ARGUMENTS, 12, 0, 3};
-    const network_sizes usual_momentum = {MCP_MOMENTUM_ARGUMENTS, 16, 12, 2};
-    const event_network *cosine = &generator->cosine;
-    const event_network *momentum = &generator->momentum;
-    const network_sizes cosine_sizes = sizes_of(cosine, cosine->conditioning);
-    const network_sizes momentum_sizes = sizes_of(momentum, momentum->conditioning);
+    const lane_network cosine = lanes_of(&generator->cosine);
+    const lane_network momentum = lanes_of(&generator->momentum);
+    const network_sizes cosine_sizes = sizes_of(&generator->cosine, generator->cosine.conditioning);
+    const network_sizes momentum_sizes =
+        sizes_of(&generator->momentum, generator->momentum.conditioning);
     const size_t full = fill_up(block, count, generator->theta_lo);
     photons of;
     for (size_t i = 0; i < full; i++) {
         of.root_theta[i] = root_of(block->theta[i]);
         of.momentum_scale[i] = momentum_scale_of(block->theta[i]);
     }
-    if (are_same(cosine_sizes, usual_cosine) && are_same(momentum_sizes, usual_momentum))
-        scatter_with(lanes_of(cosine), usual_cosine, lanes_of(momentum), usual_momentum, full,
-                     block, &of);
+    if (are_same(cosine_sizes, builtin_cosine) && are_same(momentum_sizes, builtin_momentum))
+        scatter_with(cosine, builtin_cosine, momentum, builtin_momentum, full, block, &of);
     else
-        scatter_with(lanes_of(cosine), cosine_sizes, lanes_of(momentum), momentum_sizes, full,
-                     block, &of);
+        scatter_with(cosine, cosine_sizes, momentum, momentum_sizes, full, block, &of);
 }
 
 const event_kernels PASTE(mcp_event_kernels_, MCP_INSTRUCTION_SET) = {

@@ -189,7 +189,7 @@ def finished_chunks(
             with _losses_named():
                 chunk = flying.popleft().result()
             photons_per_second = chunk.tally.photons / max(chunk.seconds, 1e-6)
-            size = int(min(4.0 * size, aim * photons_per_second))
+            size = int(min(16.0 * size, aim * photons_per_second))
             size = min(max(size, _SMALLEST_CHUNK), _LARGEST_CHUNK)
             yield chunk
             if stopped():

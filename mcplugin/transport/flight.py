@@ -27,7 +27,7 @@ def fly(
     cosine: Array,
     streams: Streams,
     place: Array,
-    mu: Array,
+    along: Array,
     first: Words,
     second: Words,
     exit_cosine: Array,
@@ -45,8 +45,8 @@ def fly(
         they are.
     streams : (n, 2) uint64 array
         Random streams; each draws two words.
-    place, mu : (n,) arrays
-        Where photons are and fly to, changed in place.
+    place, along : (n,) arrays
+        Where photons are and fly to (:mod:`mcplugin.transport.geometry`), changed in place.
     first, second : (n,) uint64 arrays
         To work in.
     exit_cosine : (n,) array
@@ -54,21 +54,22 @@ def fly(
     """
     first, second = first[: x.size], second[: x.size]
     draw_words(streams, first, second)
-    _turn(cosine, first, mu)
     length = exit_cosine
     _free_depths(second, length)
     _free_paths(x, tau, values, slopes, length)
     if entry <= SPHERE_SURFACE:
-        _cross_sphere(cosine, place, mu, length)
+        _turn(cosine, first, place, along)
+        _cross_sphere(cosine, place, along, length)
     else:
-        _cross_slab(cosine, place, mu, length)
+        _turn(cosine, first, np.ones(x.size), along)
+        _cross_slab(cosine, place, along, length)
 
 
 @kernel
-def _turn(cosine: Array, words: Words, mu: Array) -> None:
-    for i in range(mu.size):
-        after = turned(mu[i], cosine[i], cosine_from(words[i]))
-        mu[i] = mu[i] if cosine[i] == REFUSED else after
+def _turn(cosine: Array, words: Words, square: Array, along: Array) -> None:
+    for i in range(along.size):
+        after = turned(along[i], square[i], cosine[i], cosine_from(words[i]))
+        along[i] = along[i] if cosine[i] == REFUSED else after
 
 
 @kernel
@@ -84,19 +85,19 @@ def _free_paths(x: Array, tau: float, values: Array, slopes: Array, depth: Array
 
 
 @kernel
-def _cross_sphere(cosine: Array, place: Array, mu: Array, length: Array) -> None:
-    for i in range(mu.size):
-        end, mu_end, exit_cosine = in_sphere(place[i], mu[i], length[i])
+def _cross_sphere(cosine: Array, place: Array, along: Array, length: Array) -> None:
+    for i in range(along.size):
+        end, along_end, exit_cosine = in_sphere(place[i], along[i], length[i])
         stays = cosine[i] == REFUSED
         place[i] = place[i] if stays else end
-        mu[i] = mu[i] if stays else mu_end
+        along[i] = along[i] if stays else along_end
         length[i] = INSIDE if stays else exit_cosine
 
 
 @kernel
-def _cross_slab(cosine: Array, place: Array, mu: Array, length: Array) -> None:
-    for i in range(mu.size):
-        end, _, exit_cosine = in_slab(place[i], mu[i], length[i])
+def _cross_slab(cosine: Array, place: Array, along: Array, length: Array) -> None:
+    for i in range(along.size):
+        end, _, exit_cosine = in_slab(place[i], along[i], length[i])
         stays = cosine[i] == REFUSED
         place[i] = place[i] if stays else end
         length[i] = INSIDE if stays else exit_cosine

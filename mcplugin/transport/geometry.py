@@ -1,9 +1,16 @@
 """The cloud: where photons enter it, where a flight ends, and how a photon turns.
 
-Both clouds are symmetric enough that two numbers fix a photon: its place (the distance from the
-centre of a sphere of radius 1, or the height in a slab of height 1) and the cosine μ between its
-direction and the outward or upward normal there. Nothing else can matter for an unpolarised photon
-in a homogeneous cloud, so nothing else is followed.
+Both clouds are symmetric enough that two numbers fix a photon. In a sphere of radius 1 with the
+centre as origin they are the scalar products of its place r with itself and with its direction n,
+
+    place = r·r,    along = r·n,
+
+and in a slab of height 1 with the upward normal e its height and the cosine of its direction,
+
+    place = r·e,    along = n·e.
+
+Nothing else can matter for an unpolarised photon in a homogeneous cloud, so nothing else is
+followed.
 """
 
 import math
@@ -62,53 +69,52 @@ class Cloud:
 
 
 @kernel
-def enter(entry: int, streams: Streams, place: Array, mu: Array) -> None:
-    """Put seed photons where they enter the cloud, (place, μ), one per stream.
+def enter(entry: int, streams: Streams, place: Array, along: Array) -> None:
+    """Put seed photons where they enter the cloud, one per stream.
 
     Central and uniform seeds are isotropic; surface and base seeds have isotropic intensity into
-    the cloud, so their flux is proportional to the cosine and μ² is uniform.
+    the cloud, so their flux is proportional to the cosine μ to the normal and μ² is uniform.
     """
-    for i in range(mu.size):
+    for i in range(along.size):
         if entry == SPHERE_CENTRE:
-            place[i], mu[i] = 0.0, 1.0
+            place[i], along[i] = 0.0, 0.0
         elif entry == SPHERE_SURFACE:
-            place[i], mu[i] = 1.0, -math.sqrt(uniform(streams, i))
+            place[i], along[i] = 1.0, -math.sqrt(uniform(streams, i))
+        elif entry == SPHERE_UNIFORM:
+            radius = uniform(streams, i) ** (1.0 / 3.0)
+            place[i] = radius * radius
+            along[i] = radius * (2.0 * uniform(streams, i) - 1.0)
         elif entry == SLAB_BASE:
-            place[i], mu[i] = 0.0, math.sqrt(uniform(streams, i))
+            place[i], along[i] = 0.0, math.sqrt(uniform(streams, i))
         else:
-            p = uniform(streams, i)
-            place[i] = p ** (1.0 / 3.0) if entry == SPHERE_UNIFORM else p
-            mu[i] = 2.0 * uniform(streams, i) - 1.0
+            place[i] = uniform(streams, i)
+            along[i] = 2.0 * uniform(streams, i) - 1.0
 
 
 @kernel
-def in_sphere(place: float, mu: float, length: float) -> tuple[float, float, float]:
-    """Place and μ after a flight, and the cosine to the normal where it leaves, or ``INSIDE``."""
+def in_sphere(place: float, along: float, length: float) -> tuple[float, float, float]:
+    """Where a flight ends, and the cosine to the normal where it leaves, or ``INSIDE``."""
+    end = place + length * (2.0 * along + length)
     # The square of the impact parameter, which a flight conserves.
-    square = place * place * (1.0 - mu * mu)
+    square = max(place - along * along, 0.0)
     exit_cosine = math.sqrt(max(1.0 - square, 0.0))
-    # The triangle of centre, start and end.
-    along = place * mu + length
-    radius = math.sqrt(along * along + square)
-    cosine = along / radius if radius > 0.0 else 1.0
-    stays = length < max(exit_cosine - place * mu, 0.0)
-    return (
-        min(radius, 1.0),
-        min(max(cosine, -1.0), 1.0),
-        INSIDE if stays else exit_cosine,
-    )
+    return max(end, 0.0), along + length, INSIDE if end < 1.0 else exit_cosine
 
 
 @kernel
-def in_slab(place: float, mu: float, length: float) -> tuple[float, float, float]:
-    """Height and μ after a flight, and the cosine to the normal where it leaves, or ``INSIDE``."""
-    height = place + mu * length
+def in_slab(place: float, along: float, length: float) -> tuple[float, float, float]:
+    """Where a flight ends, and the cosine to the normal where it leaves, or ``INSIDE``."""
+    height = place + along * length
     stays = (height > 0.0) & (height < 1.0)
-    return min(max(height, 0.0), 1.0), mu, INSIDE if stays else mu
+    return height, along, INSIDE if stays else min(max(along, -1.0), 1.0)
 
 
 @kernel
-def turned(mu: float, cosine: float, cosine_azimuth: float) -> float:
-    """New μ of a photon deflected by the given cosine, in the given azimuth about its direction."""
-    sines = math.sqrt(max((1.0 - mu * mu) * (1.0 - cosine * cosine), 0.0))
-    return min(max(mu * cosine + sines * cosine_azimuth, -1.0), 1.0)
+def turned(along: float, square: float, cosine: float, cosine_azimuth: float) -> float:
+    """The scalar product of a photon's direction with a vector after a deflection.
+
+    It was ``along``, the vector has the length √``square``, the photon is deflected by the given
+    cosine, in the given azimuth about its direction.
+    """
+    sines = math.sqrt(max((square - along * along) * (1.0 - cosine * cosine), 0.0))
+    return along * cosine + sines * cosine_azimuth

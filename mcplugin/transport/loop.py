@@ -148,7 +148,7 @@ def walk(problem: Problem, seed: int, first: int, count: int) -> Iterator[Walks]
     room = 3 * slots
     walks = Walks.empty(room)
     meet = interaction(problem.sampler, problem.theta, slots)
-    x_seed, x, place, mu, exit_cosine = (np.empty(slots) for _ in range(5))
+    x_seed, x, place, along, exit_cosine = (np.empty(slots) for _ in range(5))
     scatterings = np.empty(slots, dtype=np.int32)
     photon, leaving, moving = (np.empty(slots, dtype=np.int64) for _ in range(3))
     first_words, second_words = (np.empty(slots, dtype=np.uint64) for _ in range(2))
@@ -159,7 +159,7 @@ def walk(problem: Problem, seed: int, first: int, count: int) -> Iterator[Walks]
         now = slice(begin, end)
         seed_streams(np.uint64(seed), np.uint64(number), meet.streams[now])
         problem.source.fill(meet.streams[now], x_seed[now])
-        enter(cloud.entry, meet.streams[now], place[now], mu[now])
+        enter(cloud.entry, meet.streams[now], place[now], along[now])
         x[now] = x_seed[now]
         scatterings[now] = 0
         meet.cosine[now] = 1.0
@@ -170,7 +170,7 @@ def walk(problem: Problem, seed: int, first: int, count: int) -> Iterator[Walks]
         nonlocal ended
         end, ended = _fly_on(
             begin, end, cloud.entry, cloud.tau, cloud.absorbing_base, table.values, table.slopes,
-            problem.max_scatterings, photon, x_seed, x, meet.cosine, place, mu, scatterings,
+            problem.max_scatterings, photon, x_seed, x, meet.cosine, place, along, scatterings,
             meet.streams, first_words, second_words, exit_cosine, leaving, moving, ended,
             walks.photon, walks.x_seed, walks.x, walks.cosine, walks.scatterings, walks.fate,
         )  # fmt: skip
@@ -217,7 +217,7 @@ def _fly_on(
     x: Array,
     cosine: Array,
     place: Array,
-    mu: Array,
+    along: Array,
     scatterings: NDArray[np.int32],
     streams: Streams,
     first_words: Words,
@@ -236,7 +236,7 @@ def _fly_on(
     """Give the end of the slots that are then occupied, and of the walks that have been noted."""
     fly(
         entry, tau, values, slopes, x[begin:end], cosine[begin:end], streams[begin:end],
-        place[begin:end], mu[begin:end], first_words, second_words, exit_cosine[begin:end],
+        place[begin:end], along[begin:end], first_words, second_words, exit_cosine[begin:end],
     )  # fmt: skip
     gone, moved = _part(begin, end, max_scatterings, exit_cosine, scatterings, leaving, moving)
     for k in range(gone):
@@ -250,7 +250,7 @@ def _fly_on(
     for k in range(moved):
         i, j = moving[k], leaving[k]
         photon[j], scatterings[j] = photon[i], scatterings[i]
-        x_seed[j], x[j], place[j], mu[j] = x_seed[i], x[i], place[i], mu[i]
+        x_seed[j], x[j], place[j], along[j] = x_seed[i], x[i], place[i], along[i]
         streams[j, 0], streams[j, 1] = streams[i, 0], streams[i, 1]
     return end - gone, ended + gone
 

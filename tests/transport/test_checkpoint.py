@@ -291,6 +291,7 @@ def test_a_write_that_fails(tmp_path, straight, monkeypatch):
     path = tmp_path / "run.h5"
     monkeypatch.setattr(checkpoints, "_SHARE_OF_TIME", 1e9)
     monkeypatch.setattr(checkpoints, "_SECONDS_TO_NEXT_TRY", 0.0)
+    monkeypatch.setattr("mcplugin.transport.chunks._LARGEST_CHUNK", 2000)
     kept = []
 
     def full_disk(done, total):
