@@ -63,8 +63,8 @@ class EventTargetSettings(Section):
 class EventGeneratorSettings(Section):
     """How large the two networks are."""
 
-    cosine_units: Units = [12]  # noqa: RUF012
-    momentum_units: Units = [16, 12]  # noqa: RUF012
+    cosine_units: Units = [10]  # noqa: RUF012
+    momentum_units: Units = [14, 10]  # noqa: RUF012
     conditioning: Annotated[Whole, Field(ge=1, le=16)] = 4
 
 

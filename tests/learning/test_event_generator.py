@@ -285,7 +285,8 @@ def test_arrays_that_do_not_fit():
     for limits in ("wide", [1.0], ["a", "b"]):
         with pytest.raises(WeightsError, match="incomplete"):
             EventGenerator(Weights(weights.tensors, {**weights.card, "x_range": limits}))
-    for hidden in ({"cosine": [12]}, {"cosine": 12, "momentum": [16, 12]}, "12"):
+    sizes = weights.card["hidden"]
+    for hidden in ({"cosine": sizes["cosine"]}, sizes | {"cosine": 12}, "12"):
         with pytest.raises(WeightsError, match="incomplete"):
             EventGenerator(Weights(weights.tensors, {**weights.card, "hidden": hidden}))
 
