@@ -190,7 +190,8 @@ def compilation_units(folder: Path, architecture: str) -> list[tuple[Path, str, 
 
 def _sizes() -> str:
     """Units of both layers, and functions of temperature, of the networks that are compiled in."""
-    card = json.loads(BUILTIN_WEIGHTS["mcp_builtin_event_weights"].with_suffix(".json").read_bytes())
+    card_file = BUILTIN_WEIGHTS["mcp_builtin_event_weights"].with_suffix(".json")
+    card = json.loads(card_file.read_bytes())
     lines = []
     for name, units in sorted(card["hidden"].items()):
         first, second = (*units, 0)[:2]

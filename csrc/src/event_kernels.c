@@ -95,8 +95,11 @@ INLINED floats parameter(const lane_network *of, size_t conditioning, size_t j) 
     return value;
 }
 
-/* a/√(1 + a²). */
-static inline floats activation(floats a) { return a * inverse_root(1.0F + a * a); }
+/* a/√(1 + a²) of all units of a layer. */
+INLINED void activate(floats *units, size_t count) {
+    for (size_t i = 0; i < count; i++)
+        units[i] *= inverse_root(1.0F + units[i] * units[i]);
+}
 
 /* eˡ for |l| <= 80, to 1e-7 relative: 2ᵏ exp(f) with f within ln 2 half. */
 static inline floats exponential(floats l) {
@@ -122,7 +125,10 @@ INLINED floats feature(const lane_network *of, network_sizes sizes, size_t k, fl
     return y / (1.0F + y);
 }
 
-/* N. Units of one layer do not wait for each other: only then are the registers kept busy. */
+/*
+ * N. Every step is done for all units of a layer, which do not wait for each other: only that keeps
+ * the arithmetic busy.
+ */
 INLINED floats network_output(const lane_network *of, network_sizes sizes,
                               const floats *arguments) {
     const network_layout at = mcp_network_layout(sizes.arguments, sizes.units_1, sizes.units_2);
@@ -135,19 +141,21 @@ INLINED floats network_output(const lane_network *of, network_sizes sizes,
         floats a = parameter(of, k, at.offsets_1 + unit);
         for (size_t i = 0; i < sizes.arguments; i++)
             a += parameter(of, k, unit * sizes.arguments + i) * arguments[i];
-        first[unit] = activation(a);
+        first[unit] = a;
     }
+    activate(first, sizes.units_1);
     floats second[MCP_MAX_EVENT_UNITS];
     for (size_t j = 0; j < sizes.units_2; j++)
         second[j] = parameter(of, k, at.offsets_2 + j);
     for (size_t unit = 0; unit < sizes.units_1; unit++)
         for (size_t j = 0; j < sizes.units_2; j++)
             second[j] += parameter(of, k, at.slopes_2 + j * sizes.units_1 + unit) * first[unit];
+    activate(second, sizes.units_2);
     if (sizes.units_2 == 0)
         for (size_t unit = 0; unit < sizes.units_1; unit++)
             out += parameter(of, k, at.amplitudes + unit) * first[unit];
     for (size_t j = 0; j < sizes.units_2; j++)
-        out += parameter(of, k, at.amplitudes + j) * activation(second[j]);
+        out += parameter(of, k, at.amplitudes + j) * second[j];
     return out;
 }
 

@@ -12,15 +12,17 @@ typedef struct encounters {
     const double *x;
     const double *theta;
     int same;
+    int any_beyond; /* of the photons, the generator's energies */
     folded_events folded;
     gamma_mixture mixture;
 } encounters;
 
 static void prepare(const mcp_sampler *sampler, const double *x, const double *theta,
-                    size_t n_theta, encounters *of) {
+                    size_t n_theta, int any_beyond, encounters *of) {
     of->x = x;
     of->theta = theta;
     of->same = n_theta == 1;
+    of->any_beyond = any_beyond;
     if (of->same && sampler->kind == GAN_EVENT)
         sampler->event_kernels->fold(&sampler->events, theta[0], &of->folded);
     if (of->same)
@@ -59,18 +61,23 @@ static void scatter_block(const mcp_sampler *sampler, const encounters *of, sour
     (from.is_rows ? sampler->event_kernels->draw_latents_from_streams
                   : sampler->event_kernels->draw_latents)(from.state, count, block);
     map_block(sampler, of, first, count, block);
-    /* Photons too hard for the generator. */
-    const double highest = sampler->events.x_hi;
-    for (size_t i = mcp_first_outside(x, count, MCP_PHOTON_LO, highest); i < count; i++)
-        if (x[i] > highest)
+    for (size_t i = 0; of->any_beyond && i < count; i++)
+        if (x[i] > sampler->events.x_hi)
             scatter_exactly(of, from, first, i, block);
 }
 
+/* Whether x are photon energies, and whether some are beyond a generator: mostly one look does. */
+static int check_photons(const mcp_sampler *sampler, const double *x, size_t n, int *any_beyond) {
+    *any_beyond = mcp_first_outside(x, n, MCP_PHOTON_LO, sampler->events.x_hi) < n;
+    return *any_beyond ? mcp_check_photons(x, n, MCP_PHOTON_HI) : MCP_OK;
+}
+
 static void scatter(const mcp_sampler *sampler, source from, size_t n, const double *x,
-                    const double *theta, size_t n_theta, double *x_out, double *cosine) {
+                    const double *theta, size_t n_theta, int any_beyond, double *x_out,
+                    double *cosine) {
     encounters of;
     event_block block;
-    prepare(sampler, x, theta, n_theta, &of);
+    prepare(sampler, x, theta, n_theta, any_beyond, &of);
     for (size_t first = 0; first < n; first += MCP_BLOCK) {
         const size_t count = mcp_block_size(first, n);
         scatter_block(sampler, &of, from, first, count, &block);
@@ -88,16 +95,17 @@ int mcp_scatter(const mcp_sampler *sampler, mcp_rng *rng, size_t n, const double
                           {"x", x, n, 0},
                           {"x_out", x_out, n, 1},
                           {"cosine", cosine, n, 1}};
+    int any_beyond = 0;
     int status = mcp_check_call(sampler, n, theta, n_theta, spans, 5);
     if (status == MCP_OK)
         status = mcp_check_scatters(sampler);
     if (status == MCP_OK)
-        status = mcp_check_photons(x, n, MCP_PHOTON_HI);
+        status = check_photons(sampler, x, n, &any_beyond);
     if (status == MCP_OK)
         status = mcp_check_rng(rng);
     if (status != MCP_OK || n == 0)
         return status;
-    scatter(sampler, (source){rng->state, 0}, n, x, theta, n_theta, x_out, cosine);
+    scatter(sampler, (source){rng->state, 0}, n, x, theta, n_theta, any_beyond, x_out, cosine);
     return MCP_OK;
 }
 
@@ -108,16 +116,17 @@ int mcp_scatter_streams(const mcp_sampler *sampler, uint64_t *streams, size_t n,
                           {"x", x, n, 0},
                           {"x_out", x_out, n, 1},
                           {"cosine", cosine, n, 1}};
+    int any_beyond = 0;
     int status = mcp_check_call(sampler, n, theta, n_theta, spans, 5);
     if (status == MCP_OK)
         status = mcp_check_scatters(sampler);
     if (status == MCP_OK)
-        status = mcp_check_photons(x, n, MCP_PHOTON_HI);
+        status = check_photons(sampler, x, n, &any_beyond);
     if (status == MCP_OK)
         status = mcp_check_streams(streams, n);
     if (status != MCP_OK || n == 0)
         return status;
-    scatter(sampler, (source){streams, 1}, n, x, theta, n_theta, x_out, cosine);
+    scatter(sampler, (source){streams, 1}, n, x, theta, n_theta, any_beyond, x_out, cosine);
     return MCP_OK;
 }
 
@@ -155,7 +164,7 @@ int mcp_transform_event(const mcp_sampler *sampler, size_t n, const double *thet
         return status;
     encounters of;
     event_block block;
-    prepare(sampler, x, theta, n_theta, &of);
+    prepare(sampler, x, theta, n_theta, 0, &of);
     for (size_t first = 0; first < n; first += MCP_BLOCK) {
         const size_t count = mcp_block_size(first, n);
         for (size_t i = 0; i < count; i++) {
