@@ -1,10 +1,10 @@
-"""Whole runs of the example sources on one core, samplers interleaved: speed and sampler's share.
+"""Whole runs of the example sources and of two coronae on one core, samplers interleaved.
 
     python bench/run_speed.py --out bench/results/DATE-run-speed.json
 
-prints the table of the README. Each figure is the median of the rounds; samplers take turns within
-a round, so that a change of the machine's speed meets all of them. `mcplugin compare` measures one
-source in the same way.
+prints the table of the README: speeds, and the share of the sampler. Each figure is the median of
+the rounds; samplers take turns within a round, so that a change of the machine's speed meets all of
+them. `mcplugin compare` measures one source in the same way.
 """
 
 import argparse
@@ -16,7 +16,10 @@ from record import keep
 from mcplugin.fidelity.turns import take_turns
 
 ROOT = Path(__file__).resolve().parents[1]
-SOURCES = ("cygnus_x1", "ic4329a", "igr_j00291", "relativistic_sphere")
+SOURCES = (
+    *("examples/cygnus_x1", "examples/ic4329a", "examples/igr_j00291"),
+    *("examples/relativistic_sphere", "bench/corona_100kev_tau1", "bench/corona_50kev_tau3"),
+)
 FIGURES = ("photons_per_second", "scatterings_per_second", "sampler_share")
 
 
@@ -26,10 +29,10 @@ def measure(
     """Medians of FIGURES by source and sampler, with ``photons`` in every round."""
     results: dict[str, dict[str, dict[str, float]]] = {}
     for source in SOURCES:
-        config = ROOT / "examples" / f"{source}.toml"
+        config = ROOT / f"{source}.toml"
         runs = take_turns(config, samplers, photons=photons * rounds, rounds=rounds)
         first = np.array(runs[0].figure("photons_per_second").values)
-        results[source] = {
+        results[config.stem] = {
             run.label: {name: run.figure(name).median for name in FIGURES}
             | {
                 "mean_scatterings": run.mean_scatterings,
