@@ -31,6 +31,8 @@ from mcplugin.transport.sources import Source
 
 Array = NDArray[np.float64]
 Numbers = NDArray[np.int64]
+# Unsigned, so that no compiled loop asks whether an index counts from the end.
+Slots = NDArray[np.uint64]
 
 # How a photon's walk ended.
 ESCAPED, ABSORBED, CUT = range(3)
@@ -150,8 +152,10 @@ def walk(problem: Problem, seed: int, first: int, count: int) -> Iterator[Walks]
     meet = interaction(problem.sampler, problem.theta, slots)
     x_seed, x, place, along, exit_cosine = (np.empty(slots) for _ in range(5))
     scatterings = np.empty(slots, dtype=np.int32)
-    photon, leaving, moving = (np.empty(slots, dtype=np.int64) for _ in range(3))
-    first_words, second_words = (np.empty(slots, dtype=np.uint64) for _ in range(2))
+    photon = np.empty(slots, dtype=np.int64)
+    leaving, moving, first_words, second_words = (
+        np.empty(slots, dtype=np.uint64) for _ in range(4)
+    )
     cloud, table = problem.cloud, problem.cross_section
 
     def bear(begin: int, end: int, number: int) -> None:
@@ -223,8 +227,8 @@ def _fly_on(
     first_words: Words,
     second_words: Words,
     exit_cosine: Array,
-    leaving: Numbers,
-    moving: Numbers,
+    leaving: Slots,
+    moving: Slots,
     ended: int,
     end_photon: Numbers,
     end_x_seed: Array,
@@ -240,7 +244,7 @@ def _fly_on(
     )  # fmt: skip
     gone, moved = _part(begin, end, max_scatterings, exit_cosine, scatterings, leaving, moving)
     for k in range(gone):
-        i, j = leaving[k], ended + k
+        i, j = leaving[k], np.uint64(ended + k)
         end_photon[j], end_scatterings[j] = photon[i], scatterings[i]
         end_x_seed[j], end_x[j] = x_seed[i], x[i]
         cut = exit_cosine[i] == INSIDE
@@ -262,8 +266,8 @@ def _part(
     max_scatterings: int,
     exit_cosine: Array,
     scatterings: NDArray[np.int32],
-    leaving: Numbers,
-    moving: Numbers,
+    leaving: Slots,
+    moving: Slots,
 ) -> tuple[int, int]:
     """List the slots of photons that leave, and of the last that stay, who move into their places.
 
