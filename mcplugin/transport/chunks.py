@@ -26,9 +26,10 @@ from mcplugin.samplers.scattering import ScatteringSampler
 from mcplugin.scattering.hot_cross_section import HotCrossSectionTable
 from mcplugin.transport.configuration import Configuration
 from mcplugin.transport.geometry import Cloud
-from mcplugin.transport.loop import Problem, Walks, walk
+from mcplugin.transport.loop import Problem, walk
 from mcplugin.transport.sources import source_of
 from mcplugin.transport.tally import Grid, Tally, Tallying
+from mcplugin.transport.walks import Walks
 from mcplugin.units import ELECTRON_REST_ENERGY_KEV
 
 # Chunks grow until one takes this long: short enough to stop at, long enough to cost nothing.

@@ -12,7 +12,7 @@ size of the chunk.
 """
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,14 +28,12 @@ from mcplugin.transport.flight import fly
 from mcplugin.transport.geometry import INSIDE, Cloud, enter
 from mcplugin.transport.interaction import Effort, interaction
 from mcplugin.transport.sources import Source
+from mcplugin.transport.walks import ABSORBED, CUT, ESCAPED, Walks
 
 Array = NDArray[np.float64]
 Numbers = NDArray[np.int64]
 # Unsigned, so that no compiled loop asks whether an index counts from the end.
 Slots = NDArray[np.uint64]
-
-# How a photon's walk ended.
-ESCAPED, ABSORBED, CUT = range(3)
 
 # Photons in flight at a time: their state fits the second-level cache of one core, and the work
 # of a pass (a millisecond) dwarfs the cost of starting it from Python.
@@ -53,85 +51,6 @@ class Problem:
     sampler_quality: Mapping[str, float]
     cross_section: HotCrossSectionTable
     max_scatterings: int
-
-
-@dataclass(frozen=True)
-class Walks:
-    """What became of some photons.
-
-    Attributes
-    ----------
-    photon : (n,) array of int64
-        Their numbers.
-    x_seed, x : (n,) arrays of float64
-        Energies hν/(mₑc²) at birth and at the end.
-    cosine : (n,) array of float64
-        Cosine to the outward (upward) normal at the end; 0 for cut photons.
-    scatterings : (n,) array of int32
-        Number of scatterings.
-    fate : (n,) array of uint8
-        ``ESCAPED``, ``ABSORBED`` or ``CUT``.
-    effort : Effort
-        What was asked of the sampler meanwhile, for these photons and those still in flight.
-    """
-
-    photon: Numbers
-    x_seed: Array
-    x: Array
-    cosine: Array
-    scatterings: NDArray[np.int32]
-    fate: NDArray[np.uint8]
-    effort: Effort
-
-    @classmethod
-    def in_order(cls, parts: Iterable["Walks"]) -> "Walks":
-        """Join walks and put them in the order of the photons' numbers."""
-        parts = list(parts)
-        joined = cls(
-            photon=np.concatenate([part.photon for part in parts]),
-            x_seed=np.concatenate([part.x_seed for part in parts]),
-            x=np.concatenate([part.x for part in parts]),
-            cosine=np.concatenate([part.cosine for part in parts]),
-            scatterings=np.concatenate([part.scatterings for part in parts]),
-            fate=np.concatenate([part.fate for part in parts]),
-            effort=sum((part.effort for part in parts), Effort()),
-        )
-        return joined[np.argsort(joined.photon)]
-
-    @classmethod
-    def empty(cls, count: int) -> "Walks":
-        """Room for the walks of ``count`` photons."""
-        x_seed, x, cosine = (np.empty(count) for _ in range(3))
-        return cls(
-            photon=np.empty(count, dtype=np.int64),
-            x_seed=x_seed,
-            x=x,
-            cosine=cosine,
-            scatterings=np.empty(count, dtype=np.int32),
-            fate=np.empty(count, dtype=np.uint8),
-            effort=Effort(),
-        )
-
-    def that(self, fate: int) -> "Walks":
-        """The walks that ended so."""
-        count = int(np.count_nonzero(self.fate == fate))
-        if count == self.fate.size:
-            return self
-        these = np.empty(count + 1, dtype=np.int64)
-        _find(self.fate, fate, these)
-        return self[these[:count]]
-
-    def __getitem__(self, some: slice | Numbers) -> "Walks":
-        """The walks of some of the photons; without a copy if these lie side by side."""
-        return Walks(
-            self.photon[some],
-            self.x_seed[some],
-            self.x[some],
-            self.cosine[some],
-            self.scatterings[some],
-            self.fate[some],
-            self.effort,
-        )
 
 
 def walk(problem: Problem, seed: int, first: int, count: int) -> Iterator[Walks]:
@@ -282,12 +201,3 @@ def _part(
         moving[moved] = i
         moved += (exit_cosine[i] == INSIDE) & (scatterings[i] < max_scatterings)
     return gone, moved
-
-
-@kernel
-def _find(fates: NDArray[np.uint8], fate: int, these: Numbers) -> None:
-    """List the places of one fate; there is room for one more."""
-    found = 0
-    for i in range(fates.size):
-        these[found] = i
-        found += fates[i] == fate

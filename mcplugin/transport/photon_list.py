@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from mcplugin.domain import file_path
 from mcplugin.errors import OutputError
-from mcplugin.transport.loop import Walks
+from mcplugin.transport.walks import Walks
 from mcplugin.units import ELECTRON_REST_ENERGY_KEV
 
 _COLUMNS = {

@@ -15,7 +15,7 @@ from mcplugin.errors import InputError
 from mcplugin.jit import kernel
 from mcplugin.transport.exact_sum import QUANTA_PER_UNIT, accumulators, add, in_quanta
 from mcplugin.transport.interaction import Effort
-from mcplugin.transport.loop import ABSORBED, CUT, ESCAPED, Walks
+from mcplugin.transport.walks import ABSORBED, CUT, ESCAPED, Walks
 
 Array = NDArray[np.float64]
 Counts = NDArray[np.int64]

@@ -12,8 +12,8 @@ from mcplugin.scattering import hot_cross_section
 from mcplugin.transport import Configuration
 from mcplugin.transport.chunks import Task
 from mcplugin.transport.exact_sum import QUANTA_PER_UNIT
-from mcplugin.transport.loop import ABSORBED, CUT, ESCAPED
 from mcplugin.transport.tally import ABSORBING, CUTTING, ESCAPING
+from mcplugin.transport.walks import ABSORBED, CUT, ESCAPED
 
 PHOTONS = 400_000
 

@@ -12,9 +12,10 @@ from mcplugin import Configuration, get_sampler, random_streams, simulate
 from mcplugin.scattering.hot_cross_section import HotCrossSectionTable
 from mcplugin.transport.exact_sum import QUANTA_PER_UNIT
 from mcplugin.transport.geometry import Cloud
-from mcplugin.transport.loop import ABSORBED, CUT, ESCAPED, Problem, Walks, walk
+from mcplugin.transport.loop import Problem, walk
 from mcplugin.transport.sources import source_of
 from mcplugin.transport.tally import ABSORBING, CUTTING, ESCAPING, SEED
+from mcplugin.transport.walks import ABSORBED, CUT, ESCAPED, Walks
 from mcplugin.units import ELECTRON_REST_ENERGY_KEV
 
 PHOTONS = 60

@@ -13,8 +13,9 @@ from mcplugin import get_sampler, sampler_names, simulate
 from mcplugin.transport import chunks, loop
 from mcplugin.transport.chunks import Task
 from mcplugin.transport.configuration import Configuration
-from mcplugin.transport.loop import Walks, walk
+from mcplugin.transport.loop import walk
 from mcplugin.transport.tally import Tally
+from mcplugin.transport.walks import Walks
 
 CONFIG = {
     "plasma": {"geometry": "slab", "kt_kev": 100.0, "tau": 1.5},
