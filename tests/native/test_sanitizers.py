@@ -215,7 +215,7 @@ def test_fuzz_corpus(fuzz_target, address_objects, tmp_path):
 
 @_needs("clang")
 def test_fuzzing(fuzz_target, fuzzer_objects, tmp_path):
-    """A short run from the corpus; one of MCPLUGIN_FUZZ_SECONDS where that is set."""
+    """A short run from the corpus; with MCPLUGIN_FUZZ_SECONDS one as long, with a random seed."""
     seconds = os.environ.get("MCPLUGIN_FUZZ_SECONDS")
     program = _link_program(
         *(tmp_path / "fuzz", [FUZZ / f"fuzz_{fuzz_target}.c"], fuzzer_objects),
@@ -225,8 +225,8 @@ def test_fuzzing(fuzz_target, fuzzer_objects, tmp_path):
     found.mkdir()
     # No limit on memory: the peak that libFuzzer reads includes that of the test process itself.
     done = _run(
-        *(program, "-seed=1", f"-max_len={LONGEST_INPUT[fuzz_target]}", "-print_final_stats=1"),
-        "-rss_limit_mb=0",
+        *(program, f"-max_len={LONGEST_INPUT[fuzz_target]}", "-print_final_stats=1"),
+        *("-rss_limit_mb=0", "-seed=0" if seconds else "-seed=1"),
         f"-max_total_time={seconds}" if seconds else "-runs=3000",
         *(f"-artifact_prefix={tmp_path}/", found, FUZZ / "corpus" / fuzz_target),
     )
