@@ -10,6 +10,7 @@ the files it calls, so every version of the sources gets a cache of its own.
 import hashlib
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -34,6 +35,9 @@ def _source_digest() -> str:
 # The same examples in every run: a suite that fails does so for a reason that can be looked at.
 settings.register_profile("fixed", derandomize=True)
 settings.load_profile("fixed")
+
+# A shell that runs the tests in the background has Ctrl-C ignored, by them and all that they start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 os.environ.setdefault("NUMBA_CACHE_DIR", str(ROOT / ".numba" / _source_digest()))
 
