@@ -159,6 +159,26 @@ def test_what_cannot_be_done_is_said(seen):
     assert lines["bad_engine.untouched"] == "1"
 
 
+def test_on_a_gpu(driver, library, environment, latents, sampler, tmp_path):
+    """Where there is one, its electrons are those of the CPU to 1e-12; elsewhere that is said."""
+    import torch
+
+    files = [tmp_path / "in", tmp_path / "out"]
+    np.concatenate(latents).tofile(files[0])
+    if not torch.cuda.is_available():
+        lines = run(driver, library, "cuda", VIRTUAL_ENV=environment)
+        assert lines["open.status"] == str(SPEC)
+        assert lines["open.text"] == "device = 'cuda' is not here: use 'cpu', or 'cuda' with a GPU"
+        pytest.skip("NOT COVERED: there is no GPU here, so torch:cuda from C was not tested")
+    lines = run(driver, library, "cuda", *files, VIRTUAL_ENV=environment)
+    one, many, in_place = np.fromfile(files[1]).reshape(3, DRAWS)
+    assert {lines[f"{call}.status"] for call in ("one_theta", "many_theta", "in_place")} == {"0"}
+    radius, theta = latents
+    np.testing.assert_allclose(one, sampler.transform(radius, theta[0]), rtol=1e-12)
+    np.testing.assert_allclose(many, sampler.transform(radius, theta), rtol=1e-12)
+    np.testing.assert_array_equal(in_place, many)
+
+
 def test_a_short_buffer_is_not_overrun(seen):
     """The text is cut to what fits, with its end."""
     lines, _ = seen
