@@ -4,7 +4,6 @@ Every run has a seed of its own: the test of :mod:`mcplugin.fidelity.spectra` is
 runs, and runs that share random numbers agree better than chance.
 """
 
-import json
 import math
 import os
 import shlex
@@ -16,7 +15,7 @@ from typing import Any, ClassVar
 
 from mcplugin.domain import probability
 from mcplugin.errors import InputError
-from mcplugin.fidelity.document import write_files
+from mcplugin.fidelity.document import write_report
 from mcplugin.fidelity.provenance import machine, now
 from mcplugin.fidelity.spectra import POWER, Band, SpectraComparison, View, compare_spectra
 from mcplugin.fidelity.turns import (
@@ -354,10 +353,7 @@ class Comparison:
         from mcplugin.fidelity.comparison_pictures import pictures
 
         drawn = pictures(self)
-        text = json.dumps(self.to_dict(), allow_nan=False) + "\n"
-        files = {"comparison.json": text.encode(), **drawn}
-        files["comparison.html"] = page(self, drawn).encode()
-        write_files(folder, files, "the comparison")
+        write_report(folder, "comparison", self.to_dict(), drawn, page(self, drawn))
 
 
 def plus_minus(value: float, error: float) -> str:

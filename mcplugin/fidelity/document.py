@@ -1,10 +1,12 @@
 """Pages that need nothing else: one style, tables that scroll by themselves, pictures inside."""
 
 import base64
+import json
 import os
 from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
+from typing import Any
 
 from mcplugin.errors import OutputError
 
@@ -114,18 +116,26 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]], *, text_last: bool
     return f'<div class="scroll"><table>{"".join(lines)}</table></div>'
 
 
-def write_files(folder: str | os.PathLike[str], files: Mapping[str, bytes], what: str) -> None:
-    """Write a page with all that belongs to it, in place of files of the same names.
+def write_report(
+    folder: str | os.PathLike[str],
+    name: str,
+    content: Mapping[str, Any],
+    pictures: Mapping[str, bytes],
+    page: str,
+) -> None:
+    """Write a report as ``NAME.json`` and ``NAME.html``, and its pictures, in place of older ones.
 
     Raises
     ------
     OutputError
         If the folder cannot be written.
     """
+    text = json.dumps(content, indent=1, allow_nan=False) + "\n"
+    files = {f"{name}.json": text.encode(), **pictures, f"{name}.html": page.encode()}
     folder = Path(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for name, content in files.items():
-            (folder / name).write_bytes(content)
+        for file, its_content in files.items():
+            (folder / file).write_bytes(its_content)
     except OSError as error:
-        raise OutputError(f"cannot write {what} to {folder}: {error}") from error
+        raise OutputError(f"cannot write the {name} to {folder}: {error}") from error

@@ -1,6 +1,5 @@
 """What the validation of a scattering sampler found, as one object, and as a folder of files."""
 
-import json
 import math
 import os
 from collections import Counter
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 from scipy import special
 
 from mcplugin.fidelity.classifier import Discrimination
-from mcplugin.fidelity.document import write_files
+from mcplugin.fidelity.document import write_report
 from mcplugin.fidelity.equilibrium import (
     BAND_EDGES,
     EQUILIBRIUM,
@@ -487,9 +486,7 @@ class EventReport:
         from mcplugin.fidelity.event_pictures import pictures
 
         drawn = pictures(self)
-        text = json.dumps(self.to_dict(), indent=1, allow_nan=False) + "\n"
-        files = {"report.json": text.encode(), **drawn, "report.html": page(self, drawn).encode()}
-        write_files(folder, files, "the report")
+        write_report(folder, "report", self.to_dict(), drawn, page(self, drawn))
 
 
 def _is_cold(theta: float | None) -> bool:

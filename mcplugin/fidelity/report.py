@@ -1,6 +1,5 @@
 """What a validation found, as one object, and as a folder of JSON, pictures and one page."""
 
-import json
 import math
 import os
 import platform
@@ -16,7 +15,7 @@ from numpy.typing import NDArray
 from scipy import special
 
 from mcplugin.fidelity.classifier import Discrimination
-from mcplugin.fidelity.document import write_files
+from mcplugin.fidelity.document import write_report
 from mcplugin.fidelity.map_distance import TAIL_PROBABILITIES, MapDistance
 from mcplugin.fidelity.moments import survival_interval
 from mcplugin.fidelity.provenance import validation_command
@@ -362,9 +361,7 @@ class Report:
         from mcplugin.fidelity.pictures import pictures
 
         drawn = pictures(self)
-        text = json.dumps(self.to_dict(), indent=1, allow_nan=False) + "\n"
-        files = {"report.json": text.encode(), **drawn, "report.html": page(self, drawn).encode()}
-        write_files(folder, files, "the report")
+        write_report(folder, "report", self.to_dict(), drawn, page(self, drawn))
 
 
 def _most_telling(rejected: Sequence[SampledTest]) -> SampledTest:

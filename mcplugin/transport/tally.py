@@ -70,11 +70,6 @@ class BinnedPhotons:
         """Carry over what ``low`` has too much."""
         return cls(low & (2**_CARRY_BITS - 1), high + (low >> _CARRY_BITS))
 
-    @classmethod
-    def empty(cls, rows: int, bins: int) -> "BinnedPhotons":
-        """No photons yet."""
-        return cls.of(np.zeros((rows, bins + 2, 3), dtype=np.int64))
-
     @property
     def count(self) -> Counts:
         """Number of photons, (rows, bins + 2)."""
@@ -134,14 +129,7 @@ class Tally:
     @classmethod
     def empty(cls, grid: Grid) -> "Tally":
         """A tally of no photons."""
-        bins = grid.edges.size - 1
-        return cls(
-            *(0,) * 7,
-            totals=(0,) * _TOTALS,
-            seeds=BinnedPhotons.empty(1, bins),
-            by_angle=BinnedPhotons.empty(grid.angle_bins, bins),
-            by_order=BinnedPhotons.empty(grid.orders + 1, bins),
-        )
+        return Tallying(grid).tally()
 
     def __add__(self, other: "Tally") -> "Tally":
         if self.by_angle.low.shape != other.by_angle.low.shape:
