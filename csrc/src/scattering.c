@@ -72,9 +72,24 @@ static int check_photons(const mcp_sampler *sampler, const double *x, size_t n, 
     return *any_beyond ? mcp_check_photons(x, n, MCP_PHOTON_HI) : MCP_OK;
 }
 
-static void scatter(const mcp_sampler *sampler, source from, size_t n, const double *x,
-                    const double *theta, size_t n_theta, int any_beyond, double *x_out,
-                    double *cosine) {
+/* The call itself, whose random numbers are those of the span `state`. */
+static int scatter(const mcp_sampler *sampler, span state, source from, size_t n, const double *x,
+                   const double *theta, size_t n_theta, double *x_out, double *cosine) {
+    const span spans[] = {{"theta", theta, n > 0 ? n_theta : 0, 0},
+                          state,
+                          {"x", x, n, 0},
+                          {"x_out", x_out, n, 1},
+                          {"cosine", cosine, n, 1}};
+    int any_beyond = 0;
+    int status = mcp_check_call(sampler, n, theta, n_theta, spans, 5);
+    if (status == MCP_OK)
+        status = mcp_check_scatters(sampler);
+    if (status == MCP_OK)
+        status = check_photons(sampler, x, n, &any_beyond);
+    if (status == MCP_OK)
+        status = from.is_rows ? mcp_check_streams(from.state, n) : mcp_check_rng(state.start);
+    if (status != MCP_OK || n == 0)
+        return status;
     encounters of;
     event_block block;
     prepare(sampler, x, theta, n_theta, any_beyond, &of);
@@ -86,48 +101,22 @@ static void scatter(const mcp_sampler *sampler, source from, size_t n, const dou
         if (from.is_rows)
             from.state += 2 * count;
     }
+    return MCP_OK;
 }
 
 int mcp_scatter(const mcp_sampler *sampler, mcp_rng *rng, size_t n, const double *x,
                 const double *theta, size_t n_theta, double *x_out, double *cosine) {
-    const span spans[] = {{"theta", theta, n > 0 ? n_theta : 0, 0},
-                          {"rng", rng, sizeof *rng / 8, 1},
-                          {"x", x, n, 0},
-                          {"x_out", x_out, n, 1},
-                          {"cosine", cosine, n, 1}};
-    int any_beyond = 0;
-    int status = mcp_check_call(sampler, n, theta, n_theta, spans, 5);
-    if (status == MCP_OK)
-        status = mcp_check_scatters(sampler);
-    if (status == MCP_OK)
-        status = check_photons(sampler, x, n, &any_beyond);
-    if (status == MCP_OK)
-        status = mcp_check_rng(rng);
-    if (status != MCP_OK || n == 0)
-        return status;
-    scatter(sampler, (source){rng->state, 0}, n, x, theta, n_theta, any_beyond, x_out, cosine);
-    return MCP_OK;
+    const span state = {"rng", rng, sizeof *rng / 8, 1};
+    /* Its first member by its address alone: nobody has looked yet whether it is there. */
+    const source from = {(void *)rng, 0};
+    return scatter(sampler, state, from, n, x, theta, n_theta, x_out, cosine);
 }
 
 int mcp_scatter_streams(const mcp_sampler *sampler, uint64_t *streams, size_t n, const double *x,
                         const double *theta, size_t n_theta, double *x_out, double *cosine) {
-    const span spans[] = {{"theta", theta, n > 0 ? n_theta : 0, 0},
-                          {"streams", streams, mcp_rows(n, 2), 1},
-                          {"x", x, n, 0},
-                          {"x_out", x_out, n, 1},
-                          {"cosine", cosine, n, 1}};
-    int any_beyond = 0;
-    int status = mcp_check_call(sampler, n, theta, n_theta, spans, 5);
-    if (status == MCP_OK)
-        status = mcp_check_scatters(sampler);
-    if (status == MCP_OK)
-        status = check_photons(sampler, x, n, &any_beyond);
-    if (status == MCP_OK)
-        status = mcp_check_streams(streams, n);
-    if (status != MCP_OK || n == 0)
-        return status;
-    scatter(sampler, (source){streams, 1}, n, x, theta, n_theta, any_beyond, x_out, cosine);
-    return MCP_OK;
+    const span state = {"streams", streams, mcp_rows(n, 2), 1};
+    const source from = {streams, 1};
+    return scatter(sampler, state, from, n, x, theta, n_theta, x_out, cosine);
 }
 
 static int check_latents(const double *v, const double *z, size_t n) {
