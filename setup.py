@@ -97,7 +97,7 @@ class BuildNative(Command):
         for folder in (objects, made):
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir(parents=True)
-        self._library(objects, made / "lib")
+        build_library(objects, made / "lib")
         self._interfaces(made)
         self._torch_engine(made / "lib")
         package = Path("" if self.editable_mode else self.build_lib, "mcplugin", "native")
@@ -105,21 +105,6 @@ class BuildNative(Command):
             # Running programs keep the old file, which a copy over it would change under them.
             shutil.rmtree(package / folder.name, ignore_errors=True)
             shutil.copytree(folder, package / folder.name)
-
-    def _library(self, objects: Path, lib: Path) -> None:
-        lib.mkdir()
-        compiler = shlex.split(os.environ.get("CC", "cc"))
-        architecture = _run([*compiler, "-dumpmachine"]).split("-")[0]
-        units = compilation_units(objects, architecture)
-        user = shlex.split(os.environ.get("CFLAGS", ""))
-        compiled = []
-        for source, name, options in units:
-            compiled.append(str(objects / f"{name}.o"))
-            _run([*compiler, *FLAGS, EXPORT, *options, *user, "-c", source, "-o", compiled[-1]])
-        linked = [*compiled, "-o", lib / "libmcplugin.so", *LIBRARIES]
-        soname = ["-shared", "-Wl,-soname,libmcplugin.so", "-Wl,--no-undefined"]
-        _run([*compiler, *user, *shlex.split(os.environ.get("LDFLAGS", "")), *soname, *linked])
-        _run([*shlex.split(os.environ.get("AR", "ar")), "rcs", lib / "libmcplugin.a", *compiled])
 
     def _interfaces(self, made: Path) -> None:
         """Header, Fortran module, and what pkg-config and CMake read."""
@@ -160,6 +145,23 @@ def _load(path: Path) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+def build_library(objects: Path, lib: Path) -> None:
+    """Compile libmcplugin, shared and static, into the folder ``lib``, which is made."""
+    lib.mkdir()
+    compiler = shlex.split(os.environ.get("CC", "cc"))
+    architecture = _run([*compiler, "-dumpmachine"]).split("-")[0]
+    units = compilation_units(objects, architecture)
+    user = shlex.split(os.environ.get("CFLAGS", ""))
+    compiled = []
+    for source, name, options in units:
+        compiled.append(str(objects / f"{name}.o"))
+        _run([*compiler, *FLAGS, EXPORT, *options, *user, "-c", source, "-o", compiled[-1]])
+    linked = [*compiled, "-o", lib / "libmcplugin.so", *LIBRARIES]
+    soname = ["-shared", "-Wl,-soname,libmcplugin.so", "-Wl,--no-undefined"]
+    _run([*compiler, *user, *shlex.split(os.environ.get("LDFLAGS", "")), *soname, *linked])
+    _run([*shlex.split(os.environ.get("AR", "ar")), "rcs", lib / "libmcplugin.a", *compiled])
 
 
 def compilation_units(folder: Path, architecture: str) -> list[tuple[Path, str, list[str]]]:

@@ -1,37 +1,38 @@
 """What the learned scattering costs and how wrong it is, for networks of several widths.
 
-    python bench/event_widths.py --folder FOLDER --out bench/results/DATE-event-widths.json
+    python bench/event_widths.py --out bench/results/DATE-event-widths.json
 
 trains generators of Compton events as ``weights/compton-event.toml`` does but for the hidden units,
 one after the other on one core (minutes for the smallest, a quarter of an hour for the largest;
-FOLDER keeps them, and those that are there are not trained again). Errors are those of their cards,
-computed without noise on a grid of 10 × 10 photon energies and temperatures over the whole range.
-For the time of an event, libmcplugin is compiled once for each width with its weights built in, as
-the package would be; all are then loaded into one process and called in turn at one temperature.
+``out/event-widths`` keeps them, and those that are there are not trained again). Errors are those
+of their cards, computed without noise on a grid of 10 × 10 photon energies and temperatures over
+the whole range. For the time of an event, libmcplugin is compiled once for each width with its
+weights built in, as the package would be; all are then loaded into one process and called in turn
+at one temperature.
 """
 
 import argparse
 import contextlib
 import json
 import os
-import platform
 import runpy
-import shlex
+import shutil
 import subprocess
-import sys
 import time
 import tomllib
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
-import cffi
 import numpy as np
 from record import keep, rounded, spread
 from rich.progress import track
 
+from mcplugin.native.binding import Library
+
 ROOT = Path(__file__).parent.parent
 CONFIGURATION = ROOT / "weights" / "compton-event.toml"
+FOLDER = ROOT / "out" / "event-widths"
 # Units of the network of the cosine, and of the one of the momentum.
 WIDTHS = {
     "8, 8-6": ([8], [8, 6]),
@@ -46,27 +47,18 @@ PLACES = ((0.01, 10.0), (0.1, 1.0), (1e-4, 0.2))
 EVENTS = 8192
 ROUNDS = 400
 
-DECLARATIONS = """
-    typedef struct mcp_sampler mcp_sampler;
-    typedef struct mcp_rng { uint64_t state[16]; } mcp_rng;
-    int mcp_rng_seed(mcp_rng *, uint64_t seed, uint64_t stream);
-    int mcp_sampler_create(const char *, mcp_sampler **);
-    int mcp_scatter(const mcp_sampler *, mcp_rng *, size_t, const double *, const double *, size_t,
-                    double *, double *);
-"""
 
-
-def train(name: str, folder: Path) -> Path:
+def train(name: str) -> Path:
     """The weights of one width, trained unless they are there."""
     cosine, momentum = WIDTHS[name]
     units = "-".join(map(str, cosine + momentum))
-    trained = folder / units
+    trained = FOLDER / units
     configuration = tomllib.loads(CONFIGURATION.read_text(encoding="utf-8"))
     usual = configuration["generator"]
     text = CONFIGURATION.read_text(encoding="utf-8")
     for key, chosen in (("cosine_units", cosine), ("momentum_units", momentum)):
         text = text.replace(f"{key} = {usual[key]}", f"{key} = {chosen}")
-    asked = folder / f"{units}.toml"
+    asked = FOLDER / f"{units}.toml"
     if not (trained / "compton-event.json").is_file() or asked.read_text("utf-8") != text:
         asked.write_text(text, encoding="utf-8")
         command = ["mcplugin", "train", str(asked), "--out", str(trained), "--device", "cpu"]
@@ -75,57 +67,41 @@ def train(name: str, folder: Path) -> Path:
     return trained / "compton-event.safetensors"
 
 
-def build(weights: Path, folder: Path) -> Path:
+def build(weights: Path, folder: Path) -> Library:
     """The library with these weights of events compiled in."""
-    folder.mkdir(exist_ok=True)
-    library = folder / "libmcplugin.so"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
     with mock.patch("setuptools.setup"), contextlib.chdir(ROOT):
         recipe = runpy.run_path("setup.py")
         recipe["BUILTIN_WEIGHTS"]["mcp_builtin_event_weights"] = weights
-        compiler = shlex.split(os.environ.get("CC", "cc"))
-        objects = []
-        for source, name, options in recipe["compilation_units"](folder, platform.machine()):
-            objects.append(str(folder / f"{name}.o"))
-            command = [*compiler, *recipe["FLAGS"], recipe["EXPORT"], *options]
-            subprocess.run([*command, "-c", str(source), "-o", objects[-1]], check=True)
-        linked = [*compiler, "-shared", *objects, "-o", str(library), *recipe["LIBRARIES"]]
-        subprocess.run(linked, check=True)
-    return library
+        recipe["build_library"](folder, folder / "lib")
+    return Library(folder / "lib" / "libmcplugin.so")
 
 
 class Timed:
     """A sampler of events of one library."""
 
-    def __init__(self, library: Path, spec: str) -> None:
-        self._ffi = cffi.FFI()
-        self._ffi.cdef(DECLARATIONS)
-        self._functions: Any = self._ffi.dlopen(str(library))
-        self._rng = self._ffi.new("mcp_rng *")
-        made = self._ffi.new("mcp_sampler **")
-        self._check(self._functions.mcp_rng_seed(self._rng, 1, 0))
-        self._check(self._functions.mcp_sampler_create(spec.encode(), made))
-        self._sampler = made[0]
-        self._x, self._x_out, self._cosine = (self._ffi.new("double[]", EVENTS) for _ in range(3))
+    def __init__(self, library: Library, spec: str) -> None:
+        self._library = library
+        self._sampler = library.create(spec)
+        self._rng = library.ffi.new("mcp_rng *")
+        library.check(library.functions.mcp_rng_seed(self._rng, 1, 0))
+        self._x, self._x_out, self._cosine = (library.ffi.new("double[]", EVENTS) for _ in range(3))
 
     def nanoseconds(self, x: float, theta: float) -> float:
         """Time of one event, of a single batch."""
         for i in range(EVENTS):
             self._x[i] = x
-        temperature = self._ffi.new("double[]", [theta])
+        temperature = self._library.ffi.new("double[]", [theta])
         arguments = (self._sampler, self._rng, EVENTS, self._x, temperature, 1)
         begun = time.perf_counter()
-        status = self._functions.mcp_scatter(*arguments, self._x_out, self._cosine)
+        status = self._library.functions.mcp_scatter(*arguments, self._x_out, self._cosine)
         seconds = time.perf_counter() - begun
-        self._check(status)
+        self._library.check(status)
         return 1e9 * seconds / EVENTS
 
-    @staticmethod
-    def _check(status: int) -> None:
-        if status != 0:
-            raise RuntimeError(f"libmcplugin gave the status {status}")
 
-
-def times(libraries: dict[str, Path]) -> dict[str, dict[str, Any]]:
+def times(libraries: dict[str, Library]) -> dict[str, dict[str, Any]]:
     """Medians of the time of an event, and of ratios within a round to that of an exact one."""
     contenders = {name: Timed(library, "gan-event") for name, library in libraries.items()}
     exact = Timed(next(iter(libraries.values())), "exact-event")
@@ -182,20 +158,18 @@ def table(widths: list[dict[str, Any]]) -> str:
 def main() -> None:
     """Train, compile, measure, print, keep."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--folder", type=Path, required=True, help="trained generators are kept")
     parser.add_argument("--out", type=Path, help="JSON file for the figures")
     options = parser.parse_args()
-    folder = options.folder.resolve()
-    folder.mkdir(parents=True, exist_ok=True)
+    FOLDER.mkdir(parents=True, exist_ok=True)
 
-    weights = {name: train(name, folder) for name in WIDTHS}
+    weights = {name: train(name) for name in WIDTHS}
     libraries = {name: build(path, path.parent / "build") for name, path in weights.items()}
     measured = times(libraries)
     widths = [{"hidden": name, **errors(weights[name]), "times": measured[name]} for name in WIDTHS]
     print(table(widths))
     if options.out:
-        command = f"python bench/event_widths.py {shlex.join(sys.argv[1:])}"
-        keep(options.out, command, {"events_in_a_batch": EVENTS, "widths": widths})
+        figures = {"events_in_a_batch": EVENTS, "widths": widths}
+        keep(options.out, "python bench/event_widths.py", figures)
 
 
 if __name__ == "__main__":

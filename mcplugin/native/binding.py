@@ -2,6 +2,7 @@
 
 import functools
 import re
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -42,13 +43,18 @@ def _declarations(header: str) -> str:
 class Library:
     """The loaded library.
 
+    Parameters
+    ----------
+    path : Path, optional
+        Its file; by default the installed one. Its header is the installed one in any case.
+
     Attributes
     ----------
     ffi, functions
         cffi's view of it, for calls that are not wrapped here.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, path: Path | None = None) -> None:
         try:
             import cffi
         except ImportError as error:
@@ -59,7 +65,7 @@ class Library:
         headers = [(native.include_directory() / name).read_text("utf-8") for name in _HEADERS]
         for header in headers:
             self.ffi.cdef(_declarations(header))
-        path = native.library()
+        path = native.library() if path is None else path
         try:
             self.functions: Any = self.ffi.dlopen(str(path))
             found = self.functions.mcp_abi_version()
