@@ -23,6 +23,7 @@ from mcplugin.fidelity.event_tests import (
     event_test,
 )
 from mcplugin.fidelity.independence import pair_test, succession_tests
+from mcplugin.fidelity.refusal import refusal
 from mcplugin.fidelity.uniformity import kolmogorov_smirnov
 from mcplugin.fidelity.verdict import SampledTest, visible_to_kolmogorov
 from mcplugin.random_streams import random_streams
@@ -149,21 +150,6 @@ def refusals(sampler: ScatteringSampler) -> tuple[Refusal, ...]:
         (photon, "x", math.nan, "nan", InputError),
     ]
     return tuple(
-        _refusal(draw, f"{name} = {said}", value, error) for draw, name, value, said, error in asked
+        Refusal(f"{name} = {said}", *refusal(draw, value, error, "photons were scattered"))
+        for draw, name, value, said, error in asked
     )
-
-
-def _refusal(
-    draw: Callable[[Any], Any], asked: str, value: float, error: type[InputError]
-) -> Refusal:
-    answer = ""
-    for given in (value, np.full(2, value)):
-        try:
-            draw(given)
-        except error as raised:
-            answer = f"{type(raised).__name__}: {raised}"
-        except Exception as raised:
-            return Refusal(asked, False, f"{type(raised).__name__}: {raised}")
-        else:
-            return Refusal(asked, False, "photons were scattered")
-    return Refusal(asked, True, answer)

@@ -6,7 +6,6 @@ import platform
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any, ClassVar
 
@@ -18,7 +17,7 @@ from mcplugin.fidelity.classifier import Discrimination
 from mcplugin.fidelity.document import write_report
 from mcplugin.fidelity.map_distance import TAIL_PROBABILITIES, MapDistance
 from mcplugin.fidelity.moments import survival_interval
-from mcplugin.fidelity.provenance import validation_command
+from mcplugin.fidelity.provenance import now, validation_command
 from mcplugin.fidelity.single_samples import SingleSamples
 from mcplugin.fidelity.uniformity import kolmogorov_quantile, rare_p_values
 from mcplugin.fidelity.verdict import (
@@ -64,10 +63,6 @@ class RangeCheck:
     theta: float
     refused: bool
     answer: str
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def _versions() -> dict[str, str]:
@@ -128,7 +123,7 @@ class Report:
     classifier: Discrimination
     control: Discrimination
     verdict: Verdict[SampledTest]
-    date: str = field(default_factory=_now)
+    date: str = field(default_factory=now)
     versions: dict[str, str] = field(default_factory=_versions)
 
     PICTURES: ClassVar[tuple[str, ...]] = (

@@ -29,6 +29,7 @@ from mcplugin.fidelity.map_distance import (
 )
 from mcplugin.fidelity.moments import moment_tests, tail_tests
 from mcplugin.fidelity.pool import BINS, distribution_tests, draw_pool, merged
+from mcplugin.fidelity.refusal import refusal
 from mcplugin.fidelity.report import RangeCheck, Report, Settings
 from mcplugin.fidelity.single_samples import (
     SingleSamples,
@@ -164,24 +165,15 @@ def range_checks(sampler: ElectronVelocitySampler) -> tuple[RangeCheck, ...]:
     """
     low, high = (float(end) for end in sampler.theta_range)
     beyond = (0.5 * low, np.nextafter(low, 0.0), np.nextafter(high, np.inf), 2.0 * high)
-    checks = [_range_check(sampler, float(theta), ThetaRangeError) for theta in beyond]
-    return (*checks, _range_check(sampler, math.nan, InputError))
+    asked = [*((float(theta), ThetaRangeError) for theta in beyond), (math.nan, InputError)]
 
+    def draw(theta: Any) -> Array:
+        return sampler.sample(theta, random_streams(0, 2))
 
-def _range_check(
-    sampler: ElectronVelocitySampler, theta: float, refusal: type[InputError]
-) -> RangeCheck:
-    answer = ""
-    for asked in (theta, np.full(2, theta)):
-        try:
-            sampler.sample(asked, random_streams(0, 2))
-        except refusal as error:
-            answer = f"{type(error).__name__}: {error}"
-        except Exception as error:
-            return RangeCheck(theta, False, f"{type(error).__name__}: {error}")
-        else:
-            return RangeCheck(theta, False, "electrons were drawn")
-    return RangeCheck(theta, True, answer)
+    return tuple(
+        RangeCheck(theta, *refusal(draw, theta, error, "electrons were drawn"))
+        for theta, error in asked
+    )
 
 
 def _common_range(sampler: ElectronVelocitySampler) -> tuple[float, float]:
