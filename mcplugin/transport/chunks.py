@@ -105,15 +105,14 @@ class Task:
         started = time.perf_counter()
         tallying = Tallying(self.grid)
         kept: list[Walks] = []
-        sampler_seconds = 0.0
         for walks in walk(self.problem, self.seed, first, count):
             tallying.add(walks)
-            sampler_seconds += walks.effort.sampler_seconds
             if keep_walks:
                 kept.append(walks)
         in_order = Walks.in_order(kept) if keep_walks else None
         worker = f"{platform.node()}/{os.getpid()}/{threading.get_native_id()}"
         seconds = time.perf_counter() - started
+        sampler_seconds = tallying.effort.sampler_seconds
         return Chunk(tallying.tally(), in_order, seconds, sampler_seconds, worker)
 
     def __reduce__(self) -> tuple[Callable[[bytes], "Task"], tuple[bytes]]:

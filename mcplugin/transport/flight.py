@@ -57,18 +57,19 @@ def fly(
     length = exit_cosine
     _free_depths(second, length)
     _free_paths(x, tau, values, slopes, length)
-    if entry <= SPHERE_SURFACE:
-        _turn(cosine, first, place, along)
+    spherical = entry <= SPHERE_SURFACE
+    _turn(spherical, cosine, first, place, along)
+    if spherical:
         _cross_sphere(cosine, place, along, length)
     else:
-        _turn(cosine, first, np.ones(x.size), along)
         _cross_slab(cosine, place, along, length)
 
 
 @kernel
-def _turn(cosine: Array, words: Words, square: Array, along: Array) -> None:
+def _turn(spherical: bool, cosine: Array, words: Words, place: Array, along: Array) -> None:
     for i in range(along.size):
-        after = turned(along[i], square[i], cosine[i], cosine_from(words[i]))
+        square = place[i] if spherical else 1.0
+        after = turned(along[i], square, cosine[i], cosine_from(words[i]))
         along[i] = along[i] if cosine[i] == REFUSED else after
 
 

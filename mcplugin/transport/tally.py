@@ -173,6 +173,11 @@ class Tallying:
     ----------
     grid : Grid
         How they are sorted.
+
+    Attributes
+    ----------
+    effort : Effort
+        What was asked of the sampler so far.
     """
 
     def __init__(self, grid: Grid) -> None:
@@ -188,11 +193,11 @@ class Tallying:
         self._totals = accumulators(_TOTALS)
         self._fates = np.zeros(3, dtype=np.int64)
         self._scatterings = 0
-        self._effort = Effort()
+        self.effort = Effort()
 
     def add(self, walks: Walks) -> None:
         """Add some photons."""
-        self._effort += walks.effort
+        self.effort += walks.effort
         self._scatterings += int(walks.scatterings.sum(dtype=np.int64))
         self._add_up((SEED, walks.x_seed), (SEED_SQUARED, walks.x_seed**2))
         bins, energies, squares = self._sorted(walks.x_seed)
@@ -239,8 +244,8 @@ class Tallying:
             absorbed=int(self._fates[ABSORBED]),
             cut=int(self._fates[CUT]),
             scatterings=self._scatterings,
-            electron_draws=self._effort.electron_draws,
-            exact_scatterings=self._effort.exact_scatterings,
+            electron_draws=self.effort.electron_draws,
+            exact_scatterings=self.effort.exact_scatterings,
             totals=in_quanta(self._totals),
             seeds=seeds,
             by_angle=by_angle,
