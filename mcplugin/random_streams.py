@@ -212,9 +212,3 @@ def cosine_from(bits: np.uint64) -> float:
     q = q * z - 5.16771276211575176
     q = q * z + 3.14159265352334541
     return 1.0 - 2.0 * z * (q * q)
-
-
-@kernel
-def exponential(streams: Streams, i: int) -> float:
-    """Draw an exponential number with mean 1, strictly positive."""
-    return exponential_from(random_bits(streams, i))

@@ -13,9 +13,9 @@ from mcplugin import random_streams
 from mcplugin.errors import InputError
 from mcplugin.random_streams import (
     cosine_from,
-    exponential,
     exponential_from,
     point_in_disc,
+    random_bits,
     uniform,
     uniform_from,
 )
@@ -65,7 +65,7 @@ def discs_and_exponentials(streams):
     numbers = np.empty((streams.shape[0], 4))
     for i in range(streams.shape[0]):
         numbers[i, 0], numbers[i, 1], numbers[i, 2] = point_in_disc(streams, i)
-        numbers[i, 3] = exponential(streams, i)
+        numbers[i, 3] = exponential_from(random_bits(streams, i))
     return numbers
 
 
@@ -115,7 +115,7 @@ def test_the_extreme_numbers_are_strictly_inside_the_unit_interval(state, number
     assert uniform(streams, 0) == number
     assert 0.0 < number < 1.0
     streams = np.array([state], dtype=np.uint64)
-    assert exponential(streams, 0) > 0.0
+    assert exponential_from(np.uint64(random_bits(streams, 0))) > 0.0
 
 
 def test_numbers_from_bits_are_those_of_the_library():

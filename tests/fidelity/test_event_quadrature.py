@@ -11,7 +11,7 @@ from mcplugin.fidelity.event_quadrature import EventQuadrature, GeneratesEvents,
 from mcplugin.fidelity.event_tests import COSINE, ENERGY, GAIN, GIVEN_COSINE, pool_tests
 from mcplugin.jit import kernel
 from mcplugin.learning.event_generator import EventGenerator, load_event_weights
-from mcplugin.random_streams import exponential, point_in_disc, uniform
+from mcplugin.random_streams import exponential_from, point_in_disc, random_bits, uniform
 
 PLACE = 0.1, 0.3
 EVENTS = 60_000
@@ -23,7 +23,7 @@ def _latents(streams, v, z):
     for i in range(v.size):
         v[i] = uniform(streams, i)
         a, _, square = point_in_disc(streams, i)
-        z[i] = np.sqrt(2.0 * exponential(streams, i) / square) * a
+        z[i] = np.sqrt(2.0 * exponential_from(random_bits(streams, i)) / square) * a
 
 
 class Spoilt(ScatteringSampler):

@@ -12,7 +12,7 @@ from mcplugin.electrons import maxwell_juttner as mj
 from mcplugin.errors import InputError, OutputError, SamplerError, UnknownSamplerError
 from mcplugin.fidelity import Report, validate
 from mcplugin.jit import kernel
-from mcplugin.random_streams import exponential, point_in_disc
+from mcplugin.random_streams import exponential_from, point_in_disc, random_bits
 
 SMALL = {"draws": 1000, "pooled": 100_000, "thetas": 6, "seeds": 10, "threads": 2}
 
@@ -47,7 +47,7 @@ def _fill_gamma(streams, t):
     """Gamma numbers of shape 3/2."""
     for i in range(t.size):
         cosine, _, square = point_in_disc(streams, i)
-        t[i] = -np.log(square) * cosine**2 / square + exponential(streams, i)
+        t[i] = -np.log(square) * cosine**2 / square + exponential_from(random_bits(streams, i))
 
 
 class Maxwellian(Spoilt):

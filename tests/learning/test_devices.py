@@ -9,17 +9,16 @@ from functools import partial
 
 import numpy as np
 import pytest
+import torch
 
-torch = pytest.importorskip("torch")
-
-from mcplugin import random_streams  # noqa: E402
-from mcplugin.learning.event_training import EventTraining, EventTrainingConfiguration  # noqa: E402
-from mcplugin.learning.training import (  # noqa: E402
+from mcplugin import random_streams
+from mcplugin.learning.event_training import EventTraining, EventTrainingConfiguration
+from mcplugin.learning.training import (
     Training,
     TrainingConfiguration,
     chosen_device,
 )
-from mcplugin.samplers.gan import TorchGanSampler  # noqa: E402
+from mcplugin.samplers.gan import TorchGanSampler
 
 OBJECTIVES = ("classic", "wgan-gp", "energy", "optimal-1d")
 
